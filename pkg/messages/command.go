@@ -1,0 +1,70 @@
+package messages
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Command points a worker at the event it follows. What is bought is what the
+// ledger says at Seq; a command that disagrees with the ledger is refused.
+type Command struct {
+	V       int             `json:"v"`
+	Tenant  string          `json:"tenant"`
+	OrderID string          `json:"order_id"`
+	Seq     uint64          `json:"seq"` // sequence of the event in EVENTS
+	N       uint64          `json:"n"`   // the event's n
+	Hint    json.RawMessage `json:"hint,omitempty"`
+}
+
+// CommandFor points at an event stored at seq.
+func CommandFor(e *Event, seq uint64) Command {
+	return Command{V: Version, Tenant: e.Tenant, OrderID: e.OrderID, Seq: seq, N: e.N}
+}
+
+// Encode renders the command's body.
+func (c Command) Encode() []byte {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(fmt.Sprintf("messages: command cannot be encoded: %v", err)) // only a malformed Hint can do this
+	}
+	return b
+}
+
+// DecodeCommand reads a command's body and checks its tokens.
+func DecodeCommand(body []byte) (Command, error) {
+	var c Command
+	if err := json.Unmarshal(body, &c); err != nil {
+		return Command{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if c.V != Version {
+		return Command{}, fmt.Errorf("%w: command version %d", ErrVersion, c.V)
+	}
+	if !ValidTenant(c.Tenant) || !ValidToken(c.OrderID) || c.Seq == 0 {
+		return Command{}, fmt.Errorf("%w: command without a usable tenant, order_id or seq", ErrMalformed)
+	}
+	return c, nil
+}
+
+// Headers of a dead letter, and what they hold.
+const (
+	HeaderReason  = "Beltline-Reason"
+	HeaderError   = "Beltline-Error"
+	HeaderOrigin  = "Beltline-Origin" // <stream>:<sequence>:<subject>
+	HeaderOrderID = "Beltline-Order-Id"
+)
+
+// Reason says why a message became a dead letter.
+type Reason string
+
+// The reasons of dead letters.
+const (
+	ReasonInvalidOrder         Reason = "invalid_order"
+	ReasonOrderConflict        Reason = "order_conflict"
+	ReasonUnknownOrder         Reason = "unknown_order"
+	ReasonCommandUnprocessable Reason = "command_unprocessable"
+)
+
+// Origin renders the value of [HeaderOrigin].
+func Origin(stream string, seq uint64, subject string) string {
+	return fmt.Sprintf("%s:%d:%s", stream, seq, subject)
+}
