@@ -103,3 +103,20 @@ type Answer struct {
 	// Evidence is added to the event's.
 	Evidence map[string]any
 }
+
+type guardKey struct{}
+
+// WithSendGuard returns a context in which a creating request may be sent. The
+// transport calls guard last, just before the first byte of the request is
+// written; if it fails, nothing is written and the request fails as Retryable,
+// not_sent. A creating request without a guard in its context is never sent:
+// that is what ties every purchase to a permit, a lease and an intent.
+func WithSendGuard(ctx context.Context, guard func() error) context.Context {
+	return context.WithValue(ctx, guardKey{}, guard)
+}
+
+// SendGuard returns the guard of the context, or nil.
+func SendGuard(ctx context.Context) func() error {
+	guard, _ := ctx.Value(guardKey{}).(func() error)
+	return guard
+}
