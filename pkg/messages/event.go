@@ -82,10 +82,15 @@ type Work struct {
 	Owner string `json:"owner,omitempty"`
 	// ReferenceN numbers the reference in provider_ref, from 1.
 	ReferenceN int `json:"reference_n,omitempty"`
+	// NewReference: every request under the present reference was answered by a
+	// definite no, so the next attempt takes the next reference.
+	NewReference bool `json:"new_reference,omitempty"`
 	// InDoubt: a request under the present reference may have been executed.
 	InDoubt bool `json:"in_doubt,omitempty"`
 	// DoubtSince is when the doubt began.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
+	// Contradicted: an answer came late that cannot be true together with the state.
+	Contradicted bool `json:"contradicted,omitempty"`
 	// Quotes counts the WRONG_PRICE answers so far.
 	Quotes int `json:"quotes,omitempty"`
 	// BlockedSince is when our account at the provider began to refuse this order.

@@ -149,3 +149,18 @@ const (
 	FromResponse CostSource = "response"
 	FromQuote    CostSource = "quote"
 )
+
+// ReferenceField is the key of provider_ref that holds our reference at the
+// provider, or empty for kinds whose provider takes no key of ours.
+func (k Kind) ReferenceField() string {
+	switch k {
+	case Offer, TelegramStars, Deposit:
+		return "reference"
+	case Exchange:
+		return "api_id"
+	case Topup, GiftCard, PartnerPayout:
+		return ""
+	default:
+		return ""
+	}
+}
