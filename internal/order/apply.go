@@ -227,7 +227,7 @@ func enter(e, last *messages.Event, c Change) {
 }
 
 // settle ends the doubt: the state is known.
-func settle(e *messages.Event) { e.Work.InDoubt, e.Work.DoubtSince = false, nil }
+func settle(e *messages.Event) { e.Work.InDoubt, e.Work.DoubtSince, e.Work.Tries = false, nil, 0 }
 
 // claim makes the intent: a new attempt with its own nonce.
 func claim(e *messages.Event, c Change) {
@@ -244,6 +244,7 @@ func claim(e *messages.Event, c Change) {
 // postpone counts quotes and remembers since when the account was blocked.
 func postpone(e, last *messages.Event, c Change) {
 	e.RetryAt = stamped(c.RetryAt)
+	e.Work.Tries++
 	if c.Requote {
 		e.Work.Quotes++
 		e.Work.NewReference = true
@@ -264,6 +265,7 @@ func postpone(e, last *messages.Event, c Change) {
 // doubt records that a request may have been executed.
 func doubt(e, last *messages.Event, c Change) {
 	e.Work.InDoubt = true
+	e.Work.Tries++
 	if e.Work.DoubtSince == nil {
 		e.Work.DoubtSince = stamped(c.At)
 	}

@@ -93,6 +93,9 @@ type Work struct {
 	Contradicted bool `json:"contradicted,omitempty"`
 	// Quotes counts the WRONG_PRICE answers so far.
 	Quotes int `json:"quotes,omitempty"`
+	// Tries counts how often the order was put off since its state was last
+	// certain; the waits grow with it.
+	Tries int `json:"tries,omitempty"`
 	// BlockedSince is when our account at the provider began to refuse this order.
 	BlockedSince *time.Time `json:"blocked_since,omitempty"`
 	// Plan is what the adapter prepared before the intent, so that a repeat sends the same.
