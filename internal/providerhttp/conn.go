@@ -1,0 +1,137 @@
+package providerhttp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Reasons why a write is refused. They never leave a request half sent: a
+// refused write hands over no byte.
+var (
+	errNoGuard     = errors.New("no send guard: nothing may be created")
+	errStalePermit = errors.New("the permit grew too old before the request could be sent")
+	errNoExchange  = errors.New("the connection belongs to no request")
+	errOver        = errors.New("the request was given up before it was sent")
+	errSecondTime  = errors.New("the request has been sent on another connection")
+)
+
+// exchange is one request's right to write. It outlives no request: once
+// concluded it lets nothing through, even if net/http's writer comes late.
+type exchange struct {
+	ctx   context.Context
+	guard func() error
+
+	mu      sync.Mutex
+	over    bool
+	refused error // why the first write was refused
+	sentOn  *conn // where the first write was let through
+}
+
+// attach gives the connection to this exchange. net/http calls it when it has
+// chosen a connection, before it writes.
+func (x *exchange) attach(info httptrace.GotConnInfo) {
+	if c, ok := info.Conn.(*conn); ok {
+		c.exchange.Store(x)
+	}
+}
+
+// allow decides whether bytes may be written to c. The first write is what
+// asks the guard, and what marks the request as sent: a byte handed to the
+// connection may arrive, whatever the connection says afterwards.
+func (x *exchange) allow(c *conn) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.sentOn == c && !x.over:
+		return nil
+	case x.sentOn != nil && x.sentOn != c:
+		return errSecondTime
+	case x.refused != nil:
+		return x.refused
+	case x.over:
+		return errOver
+	}
+	if err := x.ctx.Err(); err != nil {
+		x.refused = err
+		return err
+	}
+	if err := x.guard(); err != nil {
+		x.refused = err
+		return err
+	}
+	x.sentOn = c
+	return nil
+}
+
+// conclude ends the exchange and reports whether anything was sent, and if
+// not, why a write was refused.
+func (x *exchange) conclude() (sent bool, refused error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
+	return x.sentOn != nil, x.refused
+}
+
+// conn is a connection that writes only for the exchange it was given to. It
+// lies above TLS, so that a handshake is not taken for a request.
+type conn struct {
+	net.Conn
+	exchange atomic.Pointer[exchange]
+}
+
+// Write writes b if the exchange allows it, and nothing otherwise.
+func (c *conn) Write(b []byte) (int, error) {
+	x := c.exchange.Load()
+	if x == nil {
+		return 0, errNoExchange
+	}
+	if err := x.allow(c); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
+}
+
+// dialer opens connections. net/http lets a dial outlive its request, so it
+// needs a time-out of its own.
+type dialer struct {
+	timeout time.Duration
+	roots   *x509.CertPool
+}
+
+func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: d.timeout}).DialContext(ctx, network, addr)
+}
+
+func (d *dialer) plain(ctx context.Context, network, addr string) (net.Conn, error) {
+	raw, err := d.open(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: raw}, nil
+}
+
+func (d *dialer) tls(ctx context.Context, network, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := d.open(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(raw, &tls.Config{ServerName: host, RootCAs: d.roots, MinVersion: tls.VersionTLS12})
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return &conn{Conn: secured}, nil
+}

@@ -1,0 +1,35 @@
+package providerhttp
+
+import (
+	"context"
+	"net"
+	"net/http/httptrace"
+	"time"
+)
+
+// RetryAfterAt exposes the reading of Retry-After with a clock of the test's.
+func RetryAfterAt(text string, now time.Time) time.Duration { return retryAfter(text, now) }
+
+// Scrub exposes how errors of the network are retold.
+func Scrub(err error) error { return scrub(err) }
+
+// Exchange exposes one request's right to write.
+type Exchange struct{ x *exchange }
+
+// NewExchange returns a right to write that asks guard.
+func NewExchange(ctx context.Context, guard func() error) Exchange {
+	return Exchange{&exchange{ctx: ctx, guard: guard}}
+}
+
+// Conclude ends the right to write.
+func (e Exchange) Conclude() (bool, error) { return e.x.conclude() }
+
+// Attach wraps raw as the dialer does and gives it to the exchange.
+func (e Exchange) Attach(raw net.Conn) net.Conn {
+	c := &conn{Conn: raw}
+	e.x.attach(httptrace.GotConnInfo{Conn: c})
+	return c
+}
+
+// Unattached wraps raw as the dialer does.
+func Unattached(raw net.Conn) net.Conn { return &conn{Conn: raw} }
