@@ -1,31 +1,67 @@
-// Package logkey holds the keys of structured log lines, so that one fact has
-// one name in every program and an operator's search finds all of it. It holds
-// nothing else; anybody may import it.
+// Package logkey holds the names of log fields, all of them, in one file: the
+// same fact must have the same name in every line, or nobody can search for it.
+//
+// It promises nothing but names, holds no code, and may be imported by every
+// package of the project that logs.
 package logkey
 
-// The keys. Values of unbounded or secret content (bodies, goods codes, URLs)
-// have no key on purpose.
+// What a line is about.
 const (
-	Tenant     = "tenant"
-	OrderID    = "order_id"
-	Provider   = "provider"
-	Kind       = "kind"
-	Attempt    = "attempt"
-	Event      = "event"
-	From       = "from"
-	To         = "to"
-	Class      = "class"
-	Code       = "code"
-	Seq        = "stream_seq"
-	Deliveries = "deliveries"
-	Subject    = "subject"
+	Service  = "service"  // the program
+	Version  = "version"  // its version
+	Commit   = "commit"   // the commit it was built from
+	Instance = "instance" // one running process of the program
+	Part     = "part"     // a component inside the program
+)
+
+// The order and its place in the ledger.
+const (
+	OrderID   = "order_id"
+	Tenant    = "tenant"
+	Provider  = "provider"
+	Kind      = "kind"
+	Attempt   = "attempt"
+	Nonce     = "nonce"
+	Reference = "reference"
+	N         = "n"
+	StreamSeq = "stream_seq"
+	From      = "from"
+	To        = "to"
+	Event     = "event"
+)
+
+// The message that is being worked on.
+const (
 	Stream     = "stream"
 	Consumer   = "consumer"
-	Instance   = "instance"
-	Until      = "until"
-	Lane       = "lane"
+	Subject    = "subject"
+	Verb       = "verb"
+	Deliveries = "deliveries"
 	Reason     = "reason"
+	Seq        = "stream_seq"
+	Lane       = "lane"
 	Faults     = "faults"
+)
+
+// What came of it.
+const (
+	Class      = "class"
+	Code       = "code"
+	HTTPStatus = "http_status"
+	RetryAt    = "retry_at"
+	Until      = "until"
+	Elapsed    = "elapsed"
 	Count      = "count"
-	Duration   = "duration_ms"
+)
+
+// The shell itself.
+const (
+	Addr      = "addr"
+	URL       = "url"
+	Signal    = "signal"
+	Deadline  = "deadline"
+	Config    = "config"
+	Source    = "source"
+	Exit      = "exit"
+	Deadlines = "deadlines"
 )
