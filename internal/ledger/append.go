@@ -1,0 +1,227 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// Append stores e as the event that follows the one at sequence expected (0
+// where e is the order's first) and returns its sequence.
+//
+// It goes on through lost answers, restarts and elections until it knows, or
+// ctx ends: then the error is [ErrUnknown]. [ErrConflict], [ErrNoRoom] and
+// [ErrInvalid] mean that the event is not stored and never will be.
+//
+// The event is recognised by its bytes: to append an equal event again, after
+// ErrUnknown, returns the sequence of the first. Two writers that must not
+// both believe they won need something of their own in it (Work.Nonce).
+func (l *Ledger) Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error) {
+	a, err := l.newAttempt(ctx, e, expected)
+	if err != nil {
+		return 0, fmt.Errorf("ledger: append %s %s: %w", e.Key(), e.Type, err)
+	}
+	seq, err := l.settle(ctx, a)
+	if err != nil {
+		return 0, fmt.Errorf("ledger: append %s %s: %w", e.Key(), e.Type, err)
+	}
+	return seq, nil
+}
+
+// attempt is one Append under way.
+type attempt struct {
+	msg      *nats.Msg // the same bytes however often it is sent
+	filter   string    // all events of the order
+	expected uint64
+	size     uint64 // about what the store will need for it
+	keepFree bool   // may not use the room that is kept for outcomes
+	// doubt: a copy was sent and not answered, so that no refusal of a later
+	// copy proves anything about the first.
+	doubt bool
+}
+
+func (l *Ledger) newAttempt(ctx context.Context, e *messages.Event, expected uint64) (*attempt, error) {
+	if err := validate(e, expected); err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if len(body) > messages.MaxEventBytes {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrInvalid, len(body), messages.MaxEventBytes)
+	}
+	msg := nats.NewMsg(messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type))
+	msg.Data = body
+	if l.opts.Inject != nil {
+		l.opts.Inject(ctx, msg.Header)
+	}
+	filter := messages.OrderEvents(e.Tenant, e.OrderID)
+	msg.Header.Set("Content-Type", "application/json")
+	msg.Header.Set(jetstream.ExpectedStreamHeader, messages.StreamEvents)
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
+	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	a := &attempt{msg: msg, filter: filter, expected: expected, size: storedSize(msg), keepFree: keepsFree(e.Type)}
+	if a.keepFree && !l.room.admits(a.size) {
+		return nil, fmt.Errorf("%w: the rest is kept for outcomes", ErrNoRoom)
+	}
+	return a, nil
+}
+
+// validate refuses what would break the chain of an order, or reach beyond
+// its own subjects. Everything else is the state machine's business.
+func validate(e *messages.Event, expected uint64) error {
+	switch {
+	case e.N == 0:
+		return fmt.Errorf("%w: n counts from 1", ErrInvalid)
+	case (e.N == 1) != (expected == 0):
+		return fmt.Errorf("%w: n %d cannot follow sequence %d", ErrInvalid, e.N, expected)
+	case !messages.ValidTenant(e.Tenant) || !messages.ValidToken(e.OrderID):
+		return fmt.Errorf("%w: unusable tenant or order_id", ErrInvalid)
+	case !slices.Contains(messages.Types(), e.Type):
+		return fmt.Errorf("%w: unknown type", ErrInvalid)
+	case e.Type.ChangesState() && e.State != e.Type:
+		return fmt.Errorf("%w: %s does not lead to state %q", ErrInvalid, e.Type, e.State)
+	case !e.Provider.Known() && e.Type != messages.Rejected:
+		return fmt.Errorf("%w: unknown provider", ErrInvalid)
+	}
+	return nil
+}
+
+// settle sends the attempt until it is known whether it is stored.
+func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
+	for wait := newBackoff(); ; {
+		seq, sent := l.publish(ctx, a)
+		switch sent.verdict {
+		case stored:
+			return seq, nil
+		case refused:
+			// While an earlier copy is in doubt this refusal speaks of the later one only.
+			if !a.doubt {
+				return 0, sent.err
+			}
+		case outrun, unsent:
+		case unanswered:
+			a.doubt = true
+		}
+		if seq, known, err := l.readBack(ctx, a, sent); known {
+			return seq, err
+		}
+		if l.nc.IsClosed() || !wait.pause(ctx) {
+			return 0, errors.Join(ErrUnknown, context.Cause(ctx), sent.err)
+		}
+		l.opts.Log.Debug().Err(sent.err).Str("subject", a.msg.Subject).Msg("append was repeated")
+	}
+}
+
+// readBack looks at what follows the expected event. Only one event ever can,
+// so finding one settles the matter either way.
+func (l *Ledger) readBack(ctx context.Context, a *attempt, sent outcome) (seq uint64, known bool, err error) {
+	got, err := l.fromLeader(ctx, getRequest{Seq: a.expected + 1, NextFor: a.filter})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		// Refused, nothing follows, and no copy is on its way: the order is not
+		// even as far as expected. Repeating could not change that.
+		if sent.verdict == outrun && !a.doubt {
+			return 0, true, fmt.Errorf("%w: nothing stands at the expected sequence %d: %w", ErrConflict, a.expected, sent.err)
+		}
+		return 0, false, nil
+	case err != nil:
+		return 0, false, nil // the server is in trouble: repeat
+	case got.is(a.msg):
+		l.room.add(a.size)
+		return got.seq, true, nil
+	default:
+		return 0, true, fmt.Errorf("%w: after sequence %d came %d", ErrConflict, a.expected, got.seq)
+	}
+}
+
+// verdict says what one copy of an event met with. The zero value is the one
+// that proves nothing.
+type verdict uint8
+
+const (
+	unanswered verdict = iota // it may be stored, now or later
+	stored
+	outrun  // not stored: the order's last event is another one
+	refused // not stored, for a reason that has nothing to do with the order
+	unsent  // it never left
+)
+
+type outcome struct {
+	verdict verdict
+	err     error
+}
+
+// publish sends one copy. A group commit would stand here.
+func (l *Ledger) publish(ctx context.Context, a *attempt) (uint64, outcome) {
+	l.room.begin(a.size)
+	defer l.room.end(a.size)
+	answer, err := l.request(ctx, a.msg)
+	switch {
+	case errors.Is(err, errOffline):
+		return 0, outcome{unsent, err}
+	case errors.Is(err, nats.ErrMaxPayload): // by our own client, before anything was written
+		return 0, outcome{refused, fmt.Errorf("%w: %w", ErrInvalid, err)}
+	case err != nil:
+		// A lost connection, a time-out, and "no responders" too: what was sent
+		// to a leader that is just going may yet be stored by the next one.
+		return 0, outcome{unanswered, err}
+	}
+	var ack struct {
+		Stream string              `json:"stream"`
+		Seq    uint64              `json:"seq"`
+		Error  *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
+		return 0, outcome{unanswered, fmt.Errorf("unreadable answer: %w", err)}
+	}
+	if ack.Error != nil {
+		v, err := verdictOnRefusal(ack.Error)
+		return 0, outcome{v, err}
+	}
+	if ack.Stream != messages.StreamEvents || ack.Seq == 0 {
+		return 0, outcome{unanswered, fmt.Errorf("answered by stream %q, sequence %d", ack.Stream, ack.Seq)}
+	}
+	l.room.add(a.size)
+	return ack.Seq, outcome{verdict: stored}
+}
+
+// Codes of the server that are not in the client's list.
+const (
+	codeAccountResources jetstream.ErrorCode = 10002
+	codeServerResources  jetstream.ErrorCode = 10023
+	codeStorageResources jetstream.ErrorCode = 10047
+	codeStoreFailed      jetstream.ErrorCode = 10077
+)
+
+// verdictOnRefusal reads the server's error. Codes that are not known to mean
+// "not stored" prove nothing.
+func verdictOnRefusal(e *jetstream.APIError) (verdict, error) {
+	switch e.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence:
+		return outrun, e
+	case codeAccountResources, codeServerResources, codeStorageResources:
+		return refused, fmt.Errorf("%w: %w", ErrNoRoom, e)
+	case codeStoreFailed:
+		// The code covers everything that can go wrong while storing; only the
+		// text tells the stream's own limits.
+		if strings.HasPrefix(e.Description, "maximum ") {
+			return refused, fmt.Errorf("%w: %w", ErrNoRoom, e)
+		}
+		return unanswered, e
+	case jetstream.JSErrCodeStreamMessageExceedsMaximum:
+		return refused, fmt.Errorf("%w: %w", ErrInvalid, e)
+	default: // 10164 too: another write is in flight, and it may be our own earlier copy
+		return unanswered, e
+	}
+}

@@ -1,0 +1,239 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+func TestAppend_StoresTheEventAsTheContractHasIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	l := open(t, b.srv.Conn(t), ledger.Options{
+		Inject: func(_ context.Context, h nats.Header) { h.Set("traceparent", "00-abc") },
+	})
+	first := mustAppend(t, l, event("ord-1", 1, messages.Accepted, ""), 0)
+	second := mustAppend(t, l, event("ord-1", 2, messages.Placing, "a"), first)
+
+	s, err := b.js.Stream(t.Context(), messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.GetMsg(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "events.gamesdrop.acme.ord-1.placing"; m.Subject != want {
+		t.Errorf("subject %s, want %s", m.Subject, want)
+	}
+	for header, want := range map[string]string{
+		"Content-Type":                          "application/json",
+		"traceparent":                           "00-abc",
+		jetstream.ExpectedLastSubjSeqHeader:     fmt.Sprint(first),
+		jetstream.ExpectedLastSubjSeqSubjHeader: "events.*.acme.ord-1.>",
+	} {
+		if got := m.Header.Get(header); got != want {
+			t.Errorf("header %s is %q, want %q", header, got, want)
+		}
+	}
+}
+
+func TestAppend_RefusesWhatBreaksTheContractBeforeItIsSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, c := range map[string]struct {
+		change   func(*messages.Event)
+		expected uint64
+	}{
+		"n is 0":                     {func(e *messages.Event) { e.N = 0 }, 0},
+		"n 1 follows something":      {func(*messages.Event) {}, 7},
+		"n 2 follows nothing":        {func(e *messages.Event) { e.N = 2 }, 0},
+		"order id is a wildcard":     {func(e *messages.Event) { e.OrderID = ">" }, 0},
+		"order id adds a token":      {func(e *messages.Event) { e.OrderID = "a.b" }, 0},
+		"tenant is reserved":         {func(e *messages.Event) { e.Tenant = "unknown" }, 0},
+		"unknown type":               {func(e *messages.Event) { e.Type, e.State = "paid", "paid" }, 0},
+		"type and state disagree":    {func(e *messages.Event) { e.State = messages.Failed }, 0},
+		"no provider, not rejected":  {func(e *messages.Event) { e.Provider = "" }, 0},
+		"too long":                   {func(e *messages.Event) { filler(e, messages.MaxEventBytes) }, 0},
+		"evidence cannot be encoded": {func(e *messages.Event) { e.Evidence = map[string]any{"c": make(chan int)} }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := event("ord-1", 1, messages.Accepted, "")
+			c.change(e)
+			_, err := b.l.Append(within(t), e, c.expected)
+			wantErr(t, err, ledger.ErrInvalid)
+		})
+	}
+	if got := stored(t, b.js); got != 0 {
+		t.Errorf("%d messages are stored", got)
+	}
+}
+
+func TestAppend_TakesTheLongestEventAndReadsItBack(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := filler(event("ord-1", 1, messages.Accepted, ""), 0)
+	body, err := e.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler(e, messages.MaxEventBytes-len(body))
+	seq := mustAppend(t, b.l, e, 0)
+	last, err := b.l.Last(within(t), tenant, "ord-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last.Seq != seq || len(last.Event.Metadata["filler"]) != len(e.Metadata["filler"]) {
+		t.Errorf("read back sequence %d with %d bytes", last.Seq, len(last.Event.Metadata["filler"]))
+	}
+	_, err = b.l.Append(within(t), filler(e, len(e.Metadata["filler"])+1), seq)
+	wantErr(t, err, ledger.ErrInvalid)
+}
+
+func TestAppend_ARejectedOrderOfAnUnknownProviderStandsUnderNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := event("ord-1", 1, messages.Rejected, "")
+	e.Provider = ""
+	seq := mustAppend(t, b.l, e, 0)
+	if _, err := b.l.At(within(t), seq); err != nil {
+		t.Error(err)
+	}
+	// The compare-and-set spans all providers: the id is used up for every one.
+	_, err := b.l.Append(within(t), event("ord-1", 1, messages.Accepted, ""), 0)
+	wantErr(t, err, ledger.ErrConflict)
+}
+
+func TestAppend_OfAnEventThatIsStoredAlreadyReturnsItsSequence(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := mustAppend(t, b.l, event("ord-1", 1, messages.Accepted, ""), 0)
+	second := mustAppend(t, b.l, event("ord-1", 2, messages.Placing, "a"), first)
+	mustAppend(t, b.l, event("ord-1", 3, messages.Succeeded, "a"), second)
+
+	if again := mustAppend(t, b.l, event("ord-1", 2, messages.Placing, "a"), first); again != second {
+		t.Errorf("the second append says sequence %d, want %d", again, second)
+	}
+	_, err := b.l.Append(within(t), event("ord-1", 2, messages.Placing, "b"), first)
+	wantErr(t, err, ledger.ErrConflict)
+	if got := stored(t, b.js); got != 3 {
+		t.Errorf("%d messages are stored, want 3", got)
+	}
+}
+
+func TestAppend_AfterASequenceThatIsNotTheOrdersIsAConflict(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := mustAppend(t, b.l, event("ord-1", 1, messages.Accepted, ""), 0)
+	mustAppend(t, b.l, event("ord-2", 1, messages.Accepted, ""), 0)
+	_, err := b.l.Append(within(t), event("ord-1", 2, messages.Placing, ""), first+1)
+	wantErr(t, err, ledger.ErrConflict)
+	_, err = b.l.Append(within(t), event("ord-3", 2, messages.Placing, ""), first)
+	wantErr(t, err, ledger.ErrConflict)
+}
+
+func TestAppend_OrdersWhoseIdsContainEachOtherDoNotDisturbEachOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, id := range []string{"a", "aa", "a-a", "A", "acme", "events"} {
+		mustAppend(t, b.l, event(id, 1, messages.Accepted, ""), 0)
+	}
+	other := event("a", 1, messages.Accepted, "")
+	other.Tenant = "a"
+	mustAppend(t, b.l, other, 0)
+}
+
+// race lets writers append to orders at the same time, each step by all of
+// them, and returns who won: winners[order][n].
+func race(t *testing.T, ledgers []*ledger.Ledger, orders, steps int) map[string][]string {
+	t.Helper()
+	var mu sync.Mutex
+	winners := make(map[string][]string)
+	var wg sync.WaitGroup
+	for o := range orders {
+		wg.Go(func() {
+			id, last := orderID(o), uint64(0)
+			for n := range steps {
+				type result struct {
+					nonce string
+					seq   uint64
+					err   error
+				}
+				results := make(chan result, len(ledgers))
+				for w, l := range ledgers {
+					nonce := fmt.Sprintf("%d-%d", w, n)
+					go func() {
+						typ := messages.Processing
+						if n == 0 {
+							typ = messages.Accepted
+						}
+						seq, err := l.Append(within(t), event(id, uint64(n+1), typ, nonce), last)
+						results <- result{nonce, seq, err}
+					}()
+				}
+				var won []result
+				for range ledgers {
+					switch r := <-results; {
+					case r.err == nil:
+						won = append(won, r)
+					case !errors.Is(r.err, ledger.ErrConflict):
+						t.Errorf("order %s, step %d: %v", id, n, r.err)
+					}
+				}
+				if len(won) != 1 {
+					t.Errorf("order %s, step %d: %d winners: %v", id, n, len(won), won)
+					return
+				}
+				last = won[0].seq
+				mu.Lock()
+				winners[id] = append(winners[id], won[0].nonce)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return winners
+}
+
+// checkWinners compares what the racers were told with what is stored.
+func checkWinners(t *testing.T, l *ledger.Ledger, winners map[string][]string) {
+	t.Helper()
+	for id, nonces := range winners {
+		history, err := l.History(within(t), tenant, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(history) != len(nonces) {
+			t.Errorf("order %s: %d events are stored, %d were acknowledged", id, len(history), len(nonces))
+			continue
+		}
+		for i, e := range history {
+			if e.Event.N != uint64(i+1) || e.Event.Work.Nonce != nonces[i] {
+				t.Errorf("order %s: event %d has n %d by %s, want %s", id, i, e.Event.N, e.Event.Work.Nonce, nonces[i])
+			}
+		}
+	}
+}
+
+func TestAppend_OfManyRacersExactlyOneWins(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	js := srv.JS(t)
+	createEvents(t, js, 1, 1<<30)
+	var ledgers []*ledger.Ledger
+	for range 4 {
+		ledgers = append(ledgers, open(t, srv.Conn(t), ledger.Options{}))
+	}
+	winners := race(t, ledgers, 25, 8)
+	checkWinners(t, ledgers[0], winners)
+	checkChains(t, js)
+}

@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// Last returns the order's last event, from the leader of the stream. It
+// repeats the question through trouble until ctx ends.
+func (l *Ledger) Last(ctx context.Context, tenant, orderID string) (*Entry, error) {
+	r, err := l.orderRequest(ctx, tenant, orderID, func(filter string) getRequest { return getRequest{LastFor: filter} })
+	if err != nil {
+		return nil, fmt.Errorf("ledger: last event of %s/%s: %w", tenant, orderID, err)
+	}
+	return r.entry()
+}
+
+// At returns the event at a sequence. Any replica may answer, since an event
+// never changes; one that is behind is not believed when it knows nothing.
+func (l *Ledger) At(ctx context.Context, seq uint64) (*Entry, error) {
+	r, err := l.direct(ctx, seq)
+	if err != nil {
+		r, err = l.insist(ctx, getRequest{Seq: seq})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ledger: event at %d: %w", seq, err)
+	}
+	return r.entry()
+}
+
+// History returns all events of the order, the oldest first, from the leader.
+func (l *Ledger) History(ctx context.Context, tenant, orderID string) ([]Entry, error) {
+	var all []Entry
+	for from := uint64(1); ; {
+		r, err := l.orderRequest(ctx, tenant, orderID, func(filter string) getRequest {
+			return getRequest{Seq: from, NextFor: filter}
+		})
+		if errors.Is(err, ErrNotFound) && len(all) > 0 {
+			return all, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("ledger: history of %s/%s: %w", tenant, orderID, err)
+		}
+		e, err := r.entry()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *e)
+		from = e.Seq + 1
+	}
+}
+
+// orderRequest asks about an order; nothing from outside gets into a subject
+// before it has matched.
+func (l *Ledger) orderRequest(
+	ctx context.Context, tenant, orderID string, ask func(filter string) getRequest,
+) (*raw, error) {
+	if !messages.ValidTenant(tenant) || !messages.ValidToken(orderID) {
+		return nil, fmt.Errorf("%w: unusable tenant or order_id", ErrNotFound)
+	}
+	return l.insist(ctx, ask(messages.OrderEvents(tenant, orderID)))
+}
+
+// insist asks the leader until it answers, or ctx ends.
+func (l *Ledger) insist(ctx context.Context, q getRequest) (*raw, error) {
+	for wait := newBackoff(); ; {
+		r, err := l.fromLeader(ctx, q)
+		if err == nil || errors.Is(err, ErrNotFound) {
+			return r, err
+		}
+		if l.nc.IsClosed() || !wait.pause(ctx) {
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+		l.opts.Log.Debug().Err(err).Msg("read was repeated")
+	}
+}
+
+// getRequest is the question of $JS.API.STREAM.MSG.GET.
+type getRequest struct {
+	Seq     uint64 `json:"seq,omitempty"`
+	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"`
+}
+
+// raw is a stored message.
+type raw struct {
+	seq     uint64
+	subject string
+	body    []byte
+	time    time.Time
+}
+
+// is reports whether the stored message is this one. The type stands in the
+// body too, so equal bodies have equal subjects.
+func (r *raw) is(m *nats.Msg) bool { return r.subject == m.Subject && bytes.Equal(r.body, m.Data) }
+
+// entry decodes the message and checks that it is what its subject says: a
+// subject decides who may write and read an event, so a body that disagrees
+// with it was not written by this package.
+func (r *raw) entry() (*Entry, error) {
+	e, err := messages.DecodeEvent(r.body)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: event at %d: %w: %w", r.seq, ErrInvalid, err)
+	}
+	if want := messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type); want != r.subject {
+		return nil, fmt.Errorf("ledger: event at %d: %w: subject %s, body says %s", r.seq, ErrInvalid, r.subject, want)
+	}
+	return &Entry{Seq: r.seq, Event: e, Stored: r.time}, nil
+}
+
+// fromLeader asks once. Only the leader of the stream answers this subject.
+func (l *Ledger) fromLeader(ctx context.Context, q getRequest) (*raw, error) {
+	if q.Seq == 0 && q.LastFor == "" {
+		return nil, ErrNotFound // the server takes it for a malformed request
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := l.request(ctx, &nats.Msg{Subject: l.api + "STREAM.MSG.GET." + messages.StreamEvents, Data: body})
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return nil, fmt.Errorf("unreadable answer: %w", err)
+	}
+	switch {
+	case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, ErrNotFound
+	case got.Error != nil:
+		return nil, got.Error
+	case got.Message == nil:
+		return nil, errors.New("answer without a message")
+	}
+	m := got.Message
+	return &raw{seq: m.Seq, subject: m.Subject, body: m.Data, time: m.Time}, nil
+}
+
+// direct asks whichever replica is nearest for one sequence. Every error means
+// no more than "ask the leader".
+func (l *Ledger) direct(ctx context.Context, seq uint64) (*raw, error) {
+	body, err := json.Marshal(getRequest{Seq: seq})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := l.request(ctx, &nats.Msg{Subject: l.api + "DIRECT.GET." + messages.StreamEvents, Data: body})
+	if err != nil {
+		return nil, err
+	}
+	if status := answer.Header.Get("Status"); status != "" {
+		return nil, fmt.Errorf("direct get: status %s", status)
+	}
+	at, err := strconv.ParseUint(answer.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil || at != seq || answer.Header.Get(jetstream.StreamHeader) != messages.StreamEvents {
+		return nil, errors.New("direct get: answer for another message")
+	}
+	when, err := time.Parse(time.RFC3339Nano, answer.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return nil, fmt.Errorf("direct get: %w", err)
+	}
+	return &raw{seq: seq, subject: answer.Header.Get(jetstream.SubjectHeader), body: answer.Data, time: when}, nil
+}
