@@ -1,30 +1,54 @@
 // Package secret holds credentials in a type that cannot be printed, logged
 // or marshalled: every way of rendering it gives "***". The text itself leaves
 // only through [String.Reveal], at the moment a request is signed or sent.
+//
+// It never writes a secret anywhere, and it knows nothing of where secrets come
+// from. Every package of Beltline may import it.
 package secret
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"io"
 )
 
 const hidden = "***"
 
-// String is a secret text. Its zero value is the empty secret.
-type String struct{ text string }
+// String is a secret text. Its zero value is the empty secret. Compare with
+// [String.Equal]: == compares where two secrets are kept, not what they are.
+//
+// The text is behind a pointer on purpose. fmt cannot call the methods of a
+// value in an unexported field; it prints the field as it lies in memory, and
+// that would be the text, for anybody who logs a client with %+v.
+type String struct{ text *string }
 
 // New wraps a text.
-func New(text string) String { return String{text: text} }
+func New(text string) String {
+	if text == "" {
+		return String{}
+	}
+	return String{text: &text}
+}
 
 // Reveal returns the text. Call it where the text goes on the wire, nowhere else.
-func (s String) Reveal() string { return s.text }
+func (s String) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // Empty reports whether there is no text.
-func (s String) Empty() bool { return s.text == "" }
+func (s String) Empty() bool { return s.text == nil }
+
+// Equal compares two secrets in a time that does not depend on where they differ.
+func (s String) Equal(o String) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(o.Reveal())) == 1
+}
 
 // String returns "***", or "" for the empty secret, so that a missing one can be seen.
 func (s String) String() string {
-	if s.text == "" {
+	if s.Empty() {
 		return ""
 	}
 	return hidden
@@ -41,6 +65,6 @@ func (s String) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText takes the text from configuration.
 func (s *String) UnmarshalText(b []byte) error {
-	s.text = string(b)
+	*s = New(string(b))
 	return nil
 }
