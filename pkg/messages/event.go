@@ -64,13 +64,43 @@ type Action struct {
 	Cancel      bool         `json:"cancel,omitempty"`  // upstream may publish a cancel
 }
 
+// MarshalJSON writes an action that has a type (an exchange) with all its keys,
+// null where unknown, and one without (a deposit) as its URL alone.
+func (a Action) MarshalJSON() ([]byte, error) {
+	if a.Type == "" {
+		type short Action // drops this method
+		return marshalPlain(short(a))
+	}
+	return marshalPlain(struct {
+		Type        string       `json:"type"`
+		URL         *string      `json:"url"`
+		Instruction *string      `json:"instruction"`
+		PayAmount   *money.Money `json:"pay_amount"`
+		Address     *string      `json:"address"`
+		DestTag     *string      `json:"dest_tag"`
+		Confirm     bool         `json:"confirm"`
+		Cancel      bool         `json:"cancel"`
+	}{
+		a.Type, orNull(a.URL), orNull(a.Instruction), a.PayAmount, orNull(a.Address), orNull(a.DestTag), a.Confirm, a.Cancel,
+	})
+}
+
 // Error says what went wrong.
 type Error struct {
 	Class     string  `json:"class"`
 	Code      string  `json:"code"`
 	Message   string  `json:"message"`
 	Retryable bool    `json:"retryable"`
-	Faults    []Fault `json:"faults"`
+	Faults    []Fault `json:"faults"` // written as [] where there are none
+}
+
+// MarshalJSON writes the error with a list of faults in any case.
+func (e Error) MarshalJSON() ([]byte, error) {
+	if e.Faults == nil {
+		e.Faults = []Fault{}
+	}
+	type plain Error // drops this method
+	return marshalPlain(plain(e))
 }
 
 // Work is the pipeline's own part of an event: what a worker needs to go on
@@ -82,6 +112,8 @@ type Work struct {
 	Owner string `json:"owner,omitempty"`
 	// ReferenceN numbers the reference in provider_ref, from 1.
 	ReferenceN int `json:"reference_n,omitempty"`
+	// PlacedAt is when the first intent under the present doubt was written.
+	PlacedAt *time.Time `json:"placed_at,omitempty"`
 	// NewReference: every request under the present reference was answered by a
 	// definite no, so the next attempt takes the next reference.
 	NewReference bool `json:"new_reference,omitempty"`
@@ -161,20 +193,36 @@ func orZero[T any](p *T) T {
 	return *p
 }
 
-// MarshalJSON writes the event as the contract has it.
-func (e Event) MarshalJSON() ([]byte, error) {
+// marshalPlain is json.Marshal without the escapes for HTML: they would make
+// six bytes of one, and an order of 32 KB too long for an event.
+func marshalPlain(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // texts of providers stay readable to an operator
-	err := enc.Encode(wireEvent{
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
+}
+
+// stamped is [Stamp] for a time that may be unknown.
+func stamped(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	s := Stamp(*t)
+	return &s
+}
+
+// MarshalJSON writes the event as the contract has it. Call it directly where
+// the bytes are stored: json.Marshal would escape what is written for HTML.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return marshalPlain(wireEvent{
 		V: Version, N: e.N, Type: e.Type, State: orNull(e.State), Terminal: e.Terminal(), Time: Stamp(e.Time),
 		Tenant: e.Tenant, OrderID: e.OrderID, Provider: orNull(e.Provider), Kind: orNull(e.Kind), Attempt: e.Attempt,
 		ProviderRef: e.ProviderRef, Cost: e.Cost, CostSource: orNull(e.CostSource), Deliverable: e.Deliverable,
-		Finality: orNull(e.Finality), Action: e.Action, Error: e.Error, Evidence: e.Evidence,
-		NeedsOperator: e.NeedsOperator, LeaseUntil: e.LeaseUntil, RetryAt: e.RetryAt, HoldUntil: e.HoldUntil,
-		NotBefore: e.NotBefore, WatchUntil: e.WatchUntil, Metadata: e.Metadata, Order: e.Order, Work: e.Work,
+		Finality: orNull(e.Finality), Action: e.Action, Error: e.Error, Evidence: e.Evidence, NeedsOperator: e.NeedsOperator,
+		LeaseUntil: stamped(e.LeaseUntil), RetryAt: stamped(e.RetryAt), HoldUntil: stamped(e.HoldUntil),
+		NotBefore: stamped(e.NotBefore), WatchUntil: stamped(e.WatchUntil), Metadata: e.Metadata, Order: e.Order, Work: e.Work,
 	})
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
 }
 
 // UnmarshalJSON reads an event of version 1 and ignores fields it does not
@@ -188,6 +236,11 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	}
 	if w.V != Version {
 		return fmt.Errorf("%w: event version %d", ErrVersion, w.V)
+	}
+	for _, t := range []*time.Time{&w.Time, w.LeaseUntil, w.RetryAt, w.HoldUntil, w.NotBefore, w.WatchUntil} {
+		if t != nil && !writable(*t) {
+			return fmt.Errorf("%w: a time that cannot be written again", ErrMalformed)
+		}
 	}
 	*e = Event{
 		N: w.N, Type: w.Type, State: orZero(w.State), Time: w.Time, Tenant: w.Tenant, OrderID: w.OrderID,
@@ -210,8 +263,13 @@ func notNull(raw json.RawMessage) json.RawMessage {
 // DecodeEvent reads the body of an event.
 func DecodeEvent(body []byte) (*Event, error) {
 	var e Event
-	if err := e.UnmarshalJSON(body); err != nil {
+	err := json.Unmarshal(body, &e)
+	switch {
+	case err == nil:
+		return &e, nil
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrVersion):
 		return nil, err
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return &e, nil
 }

@@ -53,8 +53,13 @@ func parseLimited(s string) (Decimal, error) {
 	if err != nil {
 		return Decimal{}, fmt.Errorf("%w: %.40q", ErrSyntax, s)
 	}
-	if -d.Exponent() > maxPlaces || d.Exponent() > maxDigits {
+	if -d.Exponent() > maxPlaces {
 		return Decimal{}, fmt.Errorf("%w: more than %d places", ErrSyntax, maxPlaces)
+	}
+	// An exponent must not reach what plain digits may not: what is read here
+	// is written plainly and has to be read again.
+	if d.Exponent() > 0 && d.NumDigits()+int(d.Exponent()) > maxDigits {
+		return Decimal{}, fmt.Errorf("%w: more than %d digits", ErrSyntax, maxDigits)
 	}
 	return Decimal{d: d}, nil
 }
