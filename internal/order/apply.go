@@ -236,6 +236,9 @@ func claim(e *messages.Event, c Change) {
 	e.Work.ReferenceN, e.Work.NewReference = c.Intent.ReferenceN, false
 	e.Work.Plan = c.Intent.Plan
 	e.LeaseUntil = stamped(c.Intent.LeaseUntil)
+	if !e.Work.InDoubt {
+		e.Work.PlacedAt = stamped(c.At)
+	}
 	if field := e.Kind.ReferenceField(); field != "" {
 		e.ProviderRef = merged(e.ProviderRef, map[string]string{field: c.Intent.Reference})
 	}

@@ -1,0 +1,303 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+// task is one command in hand.
+type task struct {
+	*Worker
+	log   zerolog.Logger
+	msg   jetstream.Msg
+	meta  *jetstream.MsgMetadata
+	addr  messages.CommandAddress
+	cmd   messages.Command
+	entry *ledger.Entry // the last event of the order, as far as we know
+	order *messages.Order
+	probe bool // the lane is closed and this task may try it
+}
+
+// errLater asks for the command to be delivered again after a wait of seconds.
+type errLater struct {
+	after time.Duration
+	why   string
+}
+
+func (e *errLater) Error() string { return e.why }
+
+// errUnprocessable marks a command that no delivery can ever process.
+type errUnprocessable struct{ why string }
+
+func (e *errUnprocessable) Error() string { return e.why }
+
+// handle works on one command and settles its message. A panic leaves the
+// message unacknowledged: its redelivery meets the recorded intent, so it
+// reconciles and does not repeat.
+func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, probe bool) {
+	t := &task{Worker: w, msg: msg, probe: probe, log: w.log}
+	w.inHand.add(msg)
+	defer w.inHand.remove(msg)
+	defer func() {
+		if r := recover(); r != nil {
+			w.metrics.panics.Inc()
+			w.suspects.count(ctx, t.meta)
+			t.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Str(logkey.Subject, msg.Subject()).
+				Msg("a command made the worker panic; it is left to be delivered again")
+		}
+	}()
+	t.settle(ctx, t.run(ctx))
+}
+
+// settle acknowledges, gives back or buries the message.
+func (t *task) settle(ctx context.Context, err error) {
+	var later *errLater
+	var dead *errUnprocessable
+	switch {
+	case err == nil:
+		err = t.msg.Ack()
+	case errors.As(err, &later):
+		t.log.Debug().Str(logkey.Reason, later.why).Msg("command put off")
+		err = t.msg.NakWithDelay(later.after)
+	case errors.As(err, &dead):
+		err = t.bury(ctx, dead)
+	default:
+		t.log.Warn().Err(err).Str(logkey.Subject, t.msg.Subject()).Msg("command not finished; it will be delivered again")
+		err = t.msg.NakWithDelay(time.Second)
+	}
+	if err != nil {
+		t.log.Debug().Err(err).Msg("a command could not be settled; it returns after its ack wait")
+	}
+}
+
+// bury keeps an unprocessable command as a dead letter.
+func (t *task) bury(ctx context.Context, dead *errUnprocessable) error {
+	origin := ""
+	if t.meta != nil {
+		origin = messages.Origin(t.meta.Stream, t.meta.Sequence.Stream, t.msg.Subject())
+	}
+	t.log.Error().Str(logkey.Subject, t.msg.Subject()).Str(logkey.Reason, dead.why).Msg("command cannot be processed; moved to the dead letters")
+	t.metrics.dead.Inc()
+	err := t.queue.Bury(ctx, messages.DeadCommands(t.o.Provider), t.msg.Data(),
+		messages.ReasonCommandUnprocessable, dead.why, origin, t.addr.OrderID)
+	if err != nil {
+		return t.msg.NakWithDelay(time.Second)
+	}
+	return t.msg.Ack()
+}
+
+// run reads the command and goes on with its order.
+func (t *task) run(ctx context.Context) error {
+	if err := t.read(); err != nil {
+		return err
+	}
+	release, tooOften, err := t.suspects.enter(ctx, t.meta)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := t.load(ctx); err != nil {
+		return err
+	}
+	if tooOften {
+		return t.giveUp(ctx)
+	}
+	return t.advance(ctx)
+}
+
+// read takes the command apart and checks that subject and body agree.
+func (t *task) read() error {
+	meta, err := t.msg.Metadata()
+	if err != nil {
+		return &errUnprocessable{"no JetStream metadata: " + err.Error()}
+	}
+	t.meta = meta
+	if t.addr, err = messages.ParseCommandSubject(t.msg.Subject()); err != nil {
+		return &errUnprocessable{err.Error()}
+	}
+	if t.cmd, err = messages.DecodeCommand(t.msg.Data()); err != nil {
+		if errors.Is(err, messages.ErrVersion) {
+			// A newer dispatcher during a rolling update: leave it to a newer worker.
+			return &errLater{5 * time.Second, err.Error()}
+		}
+		return &errUnprocessable{err.Error()}
+	}
+	if t.cmd.Tenant != t.addr.Tenant || t.cmd.OrderID != t.addr.OrderID || t.addr.Provider != t.o.Provider {
+		return &errUnprocessable{fmt.Sprintf("the body points at %s/%s, the subject at %s/%s",
+			t.cmd.Tenant, t.cmd.OrderID, t.addr.Tenant, t.addr.OrderID)}
+	}
+	t.log = t.log.With().Str(logkey.Tenant, t.addr.Tenant).Str(logkey.OrderID, t.addr.OrderID).Logger()
+	return nil
+}
+
+// load reads the order. A first place command is trusted to point at the last
+// event, because the intent's compare-and-set on it proves that; everything
+// else asks the leader for the last event.
+func (t *task) load(ctx context.Context) (err error) {
+	if t.addr.Verb == messages.Place && t.meta.NumDelivered == 1 {
+		t.entry, err = t.ledger.At(ctx, t.cmd.Seq)
+	} else {
+		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		return &errUnprocessable{"the ledger holds no such order"}
+	}
+	if err != nil {
+		return err
+	}
+	e := t.entry.Event
+	if e.Provider != t.o.Provider || e.Tenant != t.addr.Tenant || e.OrderID != t.addr.OrderID {
+		return &errUnprocessable{fmt.Sprintf("the event at %d is of order %s at provider %q", t.entry.Seq, e.Key(), e.Provider)}
+	}
+	if e.State == messages.Rejected {
+		return nil
+	}
+	if t.order, err = messages.DecodeOrder(e.Order); err != nil {
+		return &errUnprocessable{"the order in the ledger cannot be read: " + err.Error()}
+	}
+	return nil
+}
+
+// advance does what the order's state needs now.
+func (t *task) advance(ctx context.Context) error {
+	switch e := t.entry.Event; e.State {
+	case messages.Accepted, messages.Retrying:
+		return t.place(ctx)
+	case messages.Placing:
+		return t.reconcile(ctx)
+	case messages.Unresolved:
+		return t.resolve(ctx)
+	case messages.Processing, messages.OnHold, messages.ActionRequired:
+		return t.look(ctx)
+	case messages.Succeeded:
+		if e.WatchUntil != nil {
+			return t.look(ctx)
+		}
+		return nil
+	default:
+		return nil // ended: the command is a leftover
+	}
+}
+
+// giveUp ends an order whose command kills its workers, or leaves it to the
+// operator where it may have been bought.
+func (t *task) giveUp(ctx context.Context) error {
+	const why = "three deliveries of the command killed the worker"
+	err := t.record(ctx, order.Change{
+		Input: order.Unprocessable, NeedsOperator: true, NotBefore: t.notBefore(),
+		Error: &messages.Error{Class: providers.Invalid.String(), Code: providers.CodeUnprocessable, Message: why},
+	})
+	if err != nil {
+		return err
+	}
+	return &errUnprocessable{why}
+}
+
+// record appends what follows from a change to the last event. Where another
+// writer came between, it reads again and applies the change to what it finds:
+// that is how an owner's outcome survives a cancel_refused written meanwhile.
+func (t *task) record(ctx context.Context, c order.Change) error {
+	for {
+		c.At = t.o.Now()
+		last := t.entry
+		e, verdict := order.Apply(last.Event, c)
+		switch verdict {
+		case order.Write:
+		case order.Ignore, order.Wait, order.Ask, order.Unknown:
+			return nil
+		case order.Forbidden:
+			panic(fmt.Sprintf("worker: %s is forbidden in state %q", c.Input, last.Event.State))
+		}
+		seq, err := t.ledger.Append(ctx, e, last.Seq)
+		if errors.Is(err, ledger.ErrConflict) {
+			if t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		t.entry = &ledger.Entry{Seq: seq, Event: e, Stored: e.Time}
+		t.say(last.Event, e, c.Input)
+		return nil
+	}
+}
+
+// say logs a transition and counts it.
+func (t *task) say(last, e *messages.Event, in order.Input) {
+	t.metrics.events.WithLabelValues(string(e.Kind), string(e.Type)).Inc()
+	level := zerolog.InfoLevel
+	if e.NeedsOperator {
+		level = zerolog.ErrorLevel
+	}
+	line := t.log.WithLevel(level).Int(logkey.Attempt, e.Attempt).Str(logkey.Event, string(e.Type)).
+		Str(logkey.From, string(last.State)).Str(logkey.To, string(e.State)).Str("input", in.String())
+	if e.Error != nil && e.Error != last.Error {
+		line = line.Str(logkey.Class, e.Error.Class).Str(logkey.Code, e.Error.Code)
+	}
+	switch {
+	case e.NeedsOperator && e.NotBefore != nil:
+		line.Time("not_before", *e.NotBefore).Msg("order needs an operator")
+	case e.NeedsOperator:
+		line.Msg("order needs an operator")
+	default:
+		line.Msg("order moved")
+	}
+}
+
+// succeedBy puts the order's successor into the queue: nothing unfinished is
+// acknowledged without one, because a timer that fires while it is armed anew
+// can vanish.
+func (t *task) succeedBy(ctx context.Context) error {
+	now := t.o.Now()
+	due, ok := order.Next(t.entry.Event, t.o.Times, now)
+	if !ok {
+		return nil
+	}
+	c := messages.CommandFor(t.entry.Event, t.entry.Seq)
+	if !due.At.After(now) {
+		return t.queue.Send(ctx, t.o.Provider, due.Verb, c)
+	}
+	return t.queue.Schedule(ctx, t.o.Provider, due.Verb, c, jitter(due.At, now))
+}
+
+// purchase is what the adapter is told of the order.
+func (t *task) purchase(reference string) providers.Order {
+	e := t.entry.Event
+	o := providers.Order{
+		Tenant: e.Tenant, ID: e.OrderID, Kind: t.order.Kind, Params: t.order.Params, MaxCost: t.order.MaxCost,
+		Reference: reference, Ref: e.ProviderRef,
+	}
+	if e.Work != nil && e.Work.PlacedAt != nil {
+		o.PlacedAt = *e.Work.PlacedAt
+	}
+	return o
+}
+
+// plan is what was prepared for the last intent.
+func (t *task) plan() (providers.Plan, error) {
+	var p providers.Plan
+	if w := t.entry.Event.Work; w != nil && w.Plan != nil {
+		if err := json.Unmarshal(w.Plan, &p); err != nil {
+			return p, &errUnprocessable{"the plan in the ledger cannot be read: " + err.Error()}
+		}
+	}
+	return p, nil
+}

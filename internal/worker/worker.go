@@ -1,0 +1,169 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/ratelimit"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+// Ledger is what the worker needs of the ledger.
+type Ledger interface {
+	Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error)
+	Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error)
+	At(ctx context.Context, seq uint64) (*ledger.Entry, error)
+}
+
+// Queue is what the worker needs of the command queue.
+type Queue interface {
+	Send(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command) error
+	Schedule(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command, at time.Time) error
+	Bury(ctx context.Context, subject string, body []byte, reason messages.Reason, cause, origin, orderID string) error
+}
+
+// Options configure a [Worker]. All are required unless said otherwise.
+type Options struct {
+	Provider  messages.Provider
+	Instance  string // names this process in intents and in the lane
+	Namespace string // of references, from topology
+	// MaxInFlight is how many orders are placed, and how many are followed, at once.
+	MaxInFlight int
+	// Timeout < Lease < AckWait < HoldDown: the order that design keeps.
+	Timeout, Lease, AckWait, HoldDown time.Duration
+	// AbsenceWait bounds how long a doubt is worked on before the operator is asked.
+	AbsenceWait time.Duration
+	Times       order.Times
+	// DrainFor bounds how long Run waits for calls in flight; 0 is Lease.
+	DrainFor time.Duration
+	Log      zerolog.Logger
+	// Registerer takes the worker's metrics; nil for none.
+	Registerer prometheus.Registerer
+	// Now is the clock; nil for the system's.
+	Now func() time.Time
+}
+
+// Worker fulfils the orders of one provider.
+type Worker struct {
+	o        Options
+	reg      providers.Registration
+	js       jetstream.JetStream
+	ledger   Ledger
+	queue    Queue
+	provider providers.Provider
+	limiter  ratelimit.Limiter
+	lane     *lane
+	suspects *suspects
+	metrics  *metrics
+	log      zerolog.Logger
+	inHand   inHand
+
+	draining  atomic.Bool
+	consuming atomic.Int32 // consumers that are being read
+	busy      sync.WaitGroup
+}
+
+// New joins the parts of a worker. It makes no request.
+func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limiter ratelimit.Limiter, o Options) (*Worker, error) {
+	reg, ok := providers.Lookup(o.Provider)
+	if !ok {
+		return nil, fmt.Errorf("worker: unknown provider %q", o.Provider)
+	}
+	if o.Timeout <= 0 || o.Lease <= o.Timeout || o.AckWait <= o.Lease || o.HoldDown <= o.AckWait {
+		return nil, fmt.Errorf("worker: times must rise: time-out %s, lease %s, ack wait %s, hold-down %s",
+			o.Timeout, o.Lease, o.AckWait, o.HoldDown)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.DrainFor <= 0 {
+		o.DrainFor = o.Lease
+	}
+	o.MaxInFlight = max(o.MaxInFlight, 1)
+	w := &Worker{
+		o: o, reg: reg, js: js, ledger: l, queue: q, provider: p, limiter: limiter, metrics: newMetrics(o.Registerer, o.Provider),
+		log: o.Log.With().Str(logkey.Provider, string(o.Provider)).Str(logkey.Instance, o.Instance).Logger(),
+	}
+	w.suspects = &suspects{provider: o.Provider}
+	w.lane = newLane(o, w.log, w.metrics)
+	return w, nil
+}
+
+// Ready returns nil while both consumers are being read, and says what is
+// missing otherwise.
+func (w *Worker) Ready() error {
+	switch {
+	case w.draining.Load():
+		return errors.New("draining")
+	case w.consuming.Load() < 2:
+		return errors.New("not consuming commands yet")
+	default:
+		return nil
+	}
+}
+
+// Run fulfils orders until ctx ends. Then it stops pulling, gives back what it
+// has not begun, and waits up to DrainFor for the calls in flight to be
+// recorded; what is still open then is left to its lease.
+func (w *Worker) Run(ctx context.Context) error {
+	kv, err := w.js.KeyValue(ctx, messages.Bucket)
+	if err != nil {
+		return fmt.Errorf("worker: bucket %s: %w; run `beltline setup`", messages.Bucket, err)
+	}
+	w.suspects.kv = kv
+	stopLane, err := w.lane.start(ctx, kv)
+	if err != nil {
+		return err
+	}
+	defer stopLane()
+
+	// Work in hand outlives ctx: a purchase that was made must be recorded.
+	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	go w.inHand.beat(work, w.o.AckWait/3)
+	var loops sync.WaitGroup
+	errs := make(chan error, 2)
+	for _, c := range []struct {
+		name  string
+		gated bool
+	}{{w.o.Provider.PlaceConsumer(), true}, {w.o.Provider.FollowConsumer(), false}} {
+		consumer, err := w.js.Consumer(ctx, messages.StreamCommands, c.name)
+		if err != nil {
+			return fmt.Errorf("worker: consumer %s: %w; run `beltline setup`", c.name, err)
+		}
+		loops.Go(func() { errs <- w.consume(ctx, work, consumer, c.gated) })
+	}
+	loops.Wait()
+	w.draining.Store(true)
+	w.drain(abandon)
+	return errors.Join(<-errs, <-errs)
+}
+
+// drain waits for work in hand, and abandons it after DrainFor: the lease then
+// tells the other replicas when they may look at it.
+func (w *Worker) drain(abandon func()) {
+	done := make(chan struct{})
+	go func() { w.busy.Wait(); close(done) }()
+	timer := time.NewTimer(w.o.DrainFor)
+	defer timer.Stop()
+	select {
+	case <-done:
+		w.log.Info().Msg("worker drained")
+	case <-timer.C:
+		w.log.Warn().Msg("worker stopped with calls in flight; their leases cover them")
+		abandon()
+		<-done
+	}
+}
