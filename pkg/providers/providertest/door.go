@@ -90,6 +90,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := Entry{Phase: Answered, Request: at.number, Op: at.op}
 	if faulty {
 		e.Fault = fault.String()
+		if fault.Kind == Echo {
+			d.write(w, e, http.StatusOK, nil, dump(r, body))
+			return
+		}
 		d.spoil(w, r, fault, answer, e)
 		return
 	}
@@ -163,6 +167,15 @@ func (d *Door) write(w http.ResponseWriter, e Entry, status int, header http.Hea
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 	_ = http.NewResponseController(w).Flush()
+}
+
+// dump renders a request, credentials and all.
+func dump(r *http.Request, body []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString("cannot handle " + r.Method + " " + r.URL.String() + "\n")
+	_ = r.Header.Write(&b)
+	b.Write(body)
+	return b.Bytes()
 }
 
 // reset ends the connection with a RST, so that the client cannot take it for

@@ -44,6 +44,9 @@ const (
 	// RedirectTo: Fault.Status to another path of the same server, which counts
 	// as a second request if it is followed; nothing is executed.
 	RedirectTo FaultKind = "redirect"
+	// Echo: status 200 with the whole request as text, its credentials included,
+	// as a careless error page does.
+	Echo FaultKind = "echo"
 	// Slow: the genuine answer after Fault.Delay.
 	Slow FaultKind = "slow"
 )

@@ -121,6 +121,7 @@ func TestDoor_PlaysEveryFault(t *testing.T) {
 		{providertest.Fault{Kind: providertest.Huge}, true, 200, `{"error":false,"id":7}   `},
 		{providertest.Fault{Kind: providertest.WrongTypes}, true, 200, `{"error":[false],"id":[7]}`},
 		{providertest.Fault{Kind: providertest.DuplicateKeys}, true, 200, `{"error":false,"id":7,"error":null}`},
+		{providertest.Fault{Kind: providertest.Echo}, true, 200, "cannot handle POST /"},
 		{providertest.Status(503), false, 503, "<!doctype"},
 		{providertest.Status(503).AfterCommit(), true, 503, "<!doctype"},
 		{providertest.Fault{Kind: providertest.StatusWithBody, Status: 502}, true, 502, `{"error":false`},
