@@ -51,6 +51,9 @@ const (
 	HeaderError   = "Beltline-Error"
 	HeaderOrigin  = "Beltline-Origin" // <stream>:<sequence>:<subject>
 	HeaderOrderID = "Beltline-Order-Id"
+	// HeaderTruncated holds the length of the original body where body and
+	// headers together would not have fitted into one message.
+	HeaderTruncated = "Beltline-Truncated"
 )
 
 // Reason says why a message became a dead letter.

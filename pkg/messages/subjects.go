@@ -86,6 +86,9 @@ func DeadOrders(tenant string) string {
 // DeadCommands is where unprocessable commands of a provider go.
 func DeadCommands(p Provider) string { return "dlq.commands." + string(p) }
 
+// DeadHooks is where callbacks of a provider go that fit no order.
+func DeadHooks(p Provider) string { return "dlq.hooks." + string(p) }
+
 // ParseOrderSubject takes apart orders.<tenant>.<request>. The tenant is
 // returned even when it is not valid, for the log.
 func ParseOrderSubject(subject string) (tenant string, r Request, err error) {
@@ -123,7 +126,8 @@ type EventAddress struct {
 // ParseEventSubject takes apart events.<provider>.<tenant>.<order_id>.<type>.
 func ParseEventSubject(subject string) (EventAddress, error) {
 	parts := strings.Split(subject, ".")
-	if len(parts) != 5 || parts[0] != "events" {
+	if len(parts) != 5 || parts[0] != "events" || !Provider(parts[1]).Known() && Provider(parts[1]) != NoProvider ||
+		!ValidTenant(parts[2]) || !ValidToken(parts[3]) || !ValidToken(parts[4]) {
 		return EventAddress{}, fmt.Errorf("%w: subject %q", ErrMalformed, subject)
 	}
 	return EventAddress{Provider: Provider(parts[1]), Tenant: parts[2], OrderID: parts[3], Type: Type(parts[4])}, nil
