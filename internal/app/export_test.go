@@ -1,0 +1,16 @@
+package app
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// AdminHandler opens the routes to tests.
+func AdminHandler(h *Health, reg *prometheus.Registry) http.Handler { return adminHandler(h, reg) }
+
+// Drain makes the health say that the program is about to end.
+func (h *Health) Drain() { h.drain() }
+
+// ExitCodeOf opens the mapping of errors to exit codes.
+func ExitCodeOf(err error) int { return exitCode(err) }
