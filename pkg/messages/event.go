@@ -119,6 +119,10 @@ type Work struct {
 	NewReference bool `json:"new_reference,omitempty"`
 	// InDoubt: a request under the present reference may have been executed.
 	InDoubt bool `json:"in_doubt,omitempty"`
+	// Unheard: the doubt is about the last attempt alone, whose owner has not
+	// answered. Its answer decides; a refusal would not if an earlier request
+	// were in doubt.
+	Unheard bool `json:"unheard,omitempty"`
 	// DoubtSince is when the doubt began.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
 	// Contradicted: an answer came late that cannot be true together with the state.
