@@ -48,7 +48,7 @@ func nextTry(e *messages.Event, t Times, now time.Time) Due {
 	if since == nil {
 		return Due{messages.Place, at}
 	}
-	if end := since.Add(t.BlockedMax); end.Before(at) {
+	if end := since.Add(t.BlockedMax); t.BlockedMax > 0 && end.Before(at) {
 		at = end
 	}
 	return Due{messages.Check, at}

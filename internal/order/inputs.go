@@ -58,6 +58,9 @@ const (
 	SeenFailed
 	// SeenReversed: a lookup found it taken back.
 	SeenReversed
+	// LinkLost: a lookup found a deposit that the customer cannot pay, because
+	// the answer with its pay URL was lost. No money has moved.
+	LinkLost
 
 	// AskOperator: nothing that we can do will settle the doubt.
 	AskOperator
@@ -97,6 +100,7 @@ var inputNames = [inputs]string{
 	OwnUnknown: "own_unknown", OwnDuplicate: "own_duplicate",
 	SeenProcessing: "seen_processing", SeenActionRequired: "seen_action_required", SeenOnHold: "seen_on_hold",
 	SeenSucceeded: "seen_succeeded", SeenFailed: "seen_failed", SeenReversed: "seen_reversed",
+	LinkLost:    "link_lost",
 	AskOperator: "ask_operator", AddEvidence: "add_evidence", Unprocessable: "unprocessable",
 	CancelRequest: "cancel_request", ConfirmRequest: "confirm_request", CancelDone: "cancel_done",
 	CancelDenied: "cancel_denied", ConfirmDone: "confirm_done", ConfirmDenied: "confirm_denied",
@@ -122,6 +126,14 @@ func (in Input) String() string {
 
 // own reports whether the input is an answer to the order's owner.
 func (in Input) own() bool { return in >= OwnSucceeded && in <= OwnDuplicate }
+
+// no reports whether the input is an owner's definite no: this request was not executed.
+func (in Input) no() bool { return in == OwnRefused || in == OwnRetry }
+
+// decision reports whether the input is the operator's.
+func (in Input) decision() bool {
+	return in == DecideSucceeded || in == DecideFailed || in == DecidePlaceAgain
+}
 
 // acted reports whether the input says that the provider acted on a request of ours.
 func (in Input) acted() bool {

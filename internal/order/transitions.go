@@ -74,8 +74,8 @@ const (
 
 type states = map[messages.Type]move
 
-// table is the state machine. Guards that need more than the state are in
-// Apply: whose answer it is, and whether an earlier request is in doubt.
+// table is the state machine. What needs more than the state is in guard.go:
+// whose answer it is, and whether an earlier request is in doubt.
 var table = [inputs]row{
 	Accept: {in: states{None: to(accepted)}, rest: ignore},
 	Reject: {in: states{None: to(rejected)}, rest: ignore},
@@ -87,39 +87,47 @@ var table = [inputs]row{
 	Expire:    {in: states{accepted: to(expired), retrying: to(expired)}, rest: ignore},
 	LeaseOver: {in: states{placing: to(unresolved)}, rest: ignore},
 
+	// In accepted and retrying no attempt is under way. An answer that the
+	// provider acted still stops the next purchase there: it comes from an owner
+	// that was taken for lost, or whose intent the ledger has lost.
 	OwnSucceeded: {in: states{
-		placing: to(succeeded), unresolved: to(succeeded), retrying: to(succeeded),
+		placing: to(succeeded), unresolved: to(succeeded), accepted: to(succeeded), retrying: to(succeeded),
 		processing: to(succeeded), onHold: to(succeeded), actionRequired: to(succeeded),
 	}, rest: late},
 	OwnProcessing: {in: states{
-		placing: to(processing), unresolved: to(processing), retrying: to(processing),
-		processing: ignore, onHold: ignore, actionRequired: ignore,
+		placing: to(processing), unresolved: to(processing), accepted: to(processing), retrying: to(processing),
+		processing: to(processing), onHold: ignore, actionRequired: ignore,
 	}, rest: late},
 	OwnActionRequired: {in: states{
-		placing: to(actionRequired), unresolved: to(actionRequired), retrying: to(actionRequired),
-		processing: to(actionRequired), onHold: ignore, actionRequired: ignore,
+		placing: to(actionRequired), unresolved: to(actionRequired), accepted: to(actionRequired), retrying: to(actionRequired),
+		processing: to(actionRequired), onHold: ignore, actionRequired: to(actionRequired),
 	}, rest: late},
 	OwnOnHold: {in: states{
-		placing: to(onHold), unresolved: to(onHold), retrying: to(onHold),
-		processing: to(onHold), actionRequired: to(onHold), onHold: ignore,
+		placing: to(onHold), unresolved: to(onHold), accepted: to(onHold), retrying: to(onHold),
+		processing: to(onHold), actionRequired: to(onHold), onHold: to(onHold),
 	}, rest: late},
 	OwnFailed: {in: states{
-		placing: to(failed), unresolved: to(failed), retrying: to(failed),
-		processing: to(failed), onHold: to(failed), actionRequired: to(failed),
+		placing: to(failed), unresolved: to(failed), accepted: to(failed), retrying: to(failed),
+		processing: to(failed), onHold: to(failed), actionRequired: to(failed), failed: ignore,
 	}, rest: late},
 	OwnRefused:   {in: states{placing: to(failed), unresolved: to(failed), retrying: ignore}, rest: late},
 	OwnRetry:     {in: states{placing: to(retrying), unresolved: to(retrying), retrying: ignore}, rest: late},
-	OwnUnknown:   {in: states{placing: to(unresolved)}, rest: ignore},
-	OwnDuplicate: {in: states{placing: to(unresolved), unresolved: to(unresolved)}, rest: late},
+	OwnUnknown:   {in: states{accepted: to(unresolved), placing: to(unresolved), unresolved: to(unresolved)}, rest: ignore},
+	OwnDuplicate: {in: states{accepted: to(unresolved), placing: to(unresolved), unresolved: to(unresolved), retrying: to(unresolved)}, rest: late},
 
-	SeenProcessing:     {in: states{unresolved: to(processing), actionRequired: to(processing)}, rest: ignore},
-	SeenActionRequired: {in: states{unresolved: to(actionRequired)}, rest: ignore},
+	// In retrying a lookup speaks that was under way when the operator decided.
+	SeenProcessing: {in: states{
+		unresolved: to(processing), actionRequired: to(processing), retrying: to(processing), processing: to(processing),
+	}, rest: ignore},
+	SeenActionRequired: {in: states{
+		unresolved: to(actionRequired), retrying: to(actionRequired), actionRequired: to(actionRequired),
+	}, rest: ignore},
 	SeenOnHold: {in: states{
-		unresolved: to(onHold), processing: to(onHold), actionRequired: to(onHold),
+		unresolved: to(onHold), processing: to(onHold), actionRequired: to(onHold), retrying: to(onHold), onHold: to(onHold),
 	}, rest: ignore},
 	SeenSucceeded: {in: states{
 		unresolved: to(succeeded), processing: to(succeeded), onHold: to(succeeded), actionRequired: to(succeeded),
-		failed: late, canceled: late, expired: late,
+		retrying: to(succeeded), failed: late, canceled: late, expired: late,
 	}, rest: ignore},
 	SeenFailed: {in: states{
 		unresolved: to(failed), processing: to(failed), onHold: to(failed), actionRequired: to(failed),
@@ -129,6 +137,7 @@ var table = [inputs]row{
 		onHold: to(reversed), succeeded: to(reversed),
 		unresolved: to(failed), processing: to(failed), actionRequired: to(failed),
 	}, rest: ignore},
+	LinkLost: {in: states{unresolved: to(retrying)}, rest: ignore},
 
 	AskOperator: {in: states{unresolved: to(unresolved)}, rest: ignore},
 	AddEvidence: {in: states{unresolved: to(unresolved)}, rest: ignore},
@@ -143,7 +152,7 @@ var table = [inputs]row{
 	}, rest: to(messages.CancelRefused)},
 	ConfirmRequest: {in: states{None: unknown, actionRequired: ask}, rest: to(messages.ConfirmRefused)},
 	CancelDone: {in: states{
-		actionRequired: to(canceled), processing: to(canceled), unresolved: to(canceled),
+		actionRequired: to(canceled), processing: to(canceled), unresolved: to(canceled), succeeded: late,
 	}, rest: ignore},
 	CancelDenied:  {in: states{}, rest: to(messages.CancelRefused)},
 	ConfirmDone:   {in: states{actionRequired: to(processing)}, rest: ignore},
@@ -156,6 +165,9 @@ var table = [inputs]row{
 
 // lookup reads the table.
 func lookup(state messages.Type, in Input) move {
+	if in >= inputs {
+		return move{verdict: Forbidden}
+	}
 	r := table[in]
 	if m, ok := r.in[state]; ok {
 		return m

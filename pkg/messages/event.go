@@ -123,6 +123,9 @@ type Work struct {
 	// answered. Its answer decides; a refusal would not if an earlier request
 	// were in doubt.
 	Unheard bool `json:"unheard,omitempty"`
+	// Answered: the owner of the last attempt has answered; told again, its
+	// answer is the same one whose acknowledgement was lost.
+	Answered bool `json:"answered,omitempty"`
 	// DoubtSince is when the doubt began.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
 	// Contradicted: an answer came late that cannot be true together with the state.
