@@ -11,10 +11,10 @@ import (
 // check reports what keeps an order from being ours, or from being one at all.
 func (g goods) check(op string, o *Order, recipient string) error {
 	switch {
-	case o.OfferID != "" && o.OfferID != g.offer:
-		return mismatch(op, "the answer is about another offer")
 	case !o.OrderID.Valid():
 		return unreadable(op, "the answer has no order id")
+	case o.OfferID != "" && o.OfferID != g.offer:
+		return mismatch(op, "the answer is about another offer")
 	}
 	if d := o.FulfillmentData; d != nil && g.stars > 0 {
 		switch {
@@ -56,10 +56,12 @@ func (p *Provider) answer(g goods, o *Order) providers.Answer {
 	return a
 }
 
+// why is the provider's reason for an end without goods. A code that was
+// given and taken back may still be quoted in it.
 func (p *Provider) why(o *Order) string {
-	text := string(o.Message)
-	if text == "" && o.FulfillmentData != nil {
-		text = string(o.FulfillmentData.ErrorMessage)
+	text := firstOf(string(o.Message), string(o.delivery().ErrorMessage))
+	if !o.Key.Empty() {
+		text = strings.ReplaceAll(text, o.Key.Reveal(), "***")
 	}
 	return p.client.clean(text)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/beltline-io/beltline/internal/providerhttp"
@@ -63,6 +64,8 @@ var codes = map[string][3]providers.Class{
 // fault is what the body of an answer says went wrong.
 type fault struct {
 	code, message string
+	// readable: the answer is JSON that says something went wrong.
+	readable bool
 	// contradicted: the same body also names an order, or two different codes.
 	// Such a no is not definite.
 	contradicted bool
@@ -102,17 +105,25 @@ func readFault(op string, r *providerhttp.Response) (fault, bool) {
 	if !isObject && word == "" && b.Code == "" && b.StatusCode == "" {
 		return f, false
 	}
+	f.readable = true
 	f.pick(string(inner.Code), word, string(b.Code), string(b.Message))
 	return f, true
 }
 
+// firstText returns the first that is a text and not merely a code.
 func firstText(texts ...string) string {
-	for _, t := range texts {
-		if t != "" && !vendorCode.MatchString(t) {
-			return t
-		}
+	i := slices.IndexFunc(texts, func(t string) bool { return t != "" && !vendorCode.MatchString(t) })
+	if i < 0 {
+		return ""
 	}
-	return ""
+	return texts[i]
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
 
 // pick takes the first code that the document knows, else the first that looks
@@ -153,7 +164,9 @@ func (f fault) class(p purpose, status int) providers.Class {
 		return providers.Ambiguous
 	case status == http.StatusTooManyRequests:
 		return providers.Retryable
-	case status == http.StatusUnauthorized:
+	case status == http.StatusUnauthorized && (f.readable || p != creating):
+		// A bare 401 to a create may come from a proxy behind which the order
+		// was taken; to a question it costs nothing to believe it.
 		return providers.Blocked
 	default:
 		return providers.Ambiguous
@@ -166,16 +179,17 @@ func (c *Client) failure(op string, p purpose, r *providerhttp.Response, f fault
 	code := f.code
 	switch {
 	case code != "":
-	case class == providers.Blocked: // HTTP 401 with nothing readable
+	case class == providers.Blocked: // HTTP 401 without a code
 		code = codeInvalidToken
 	case r.Status >= 200 && r.Status < 300:
 		code = providers.CodeUnreadable
 	default:
 		code = fmt.Sprintf("http_%d", r.Status)
 	}
+	bare := providerhttp.StatusError(op, r)
 	return &providers.Error{
-		Op: op, Class: class, Code: code, Message: c.clean(f.message), HTTPStatus: r.Status,
-		RetryAfter: providerhttp.StatusError(op, r).RetryAfter,
+		Op: op, Class: class, Code: code, Message: firstOf(c.clean(f.message), bare.Message), HTTPStatus: r.Status,
+		RetryAfter: bare.RetryAfter,
 		Requote:    code == codeWrongPrice && p == creating && class == providers.Retryable,
 		Exists:     code == codeTransactionDuplicate && p == creating,
 	}

@@ -92,27 +92,27 @@ const (
 // neither price nor offer.
 type Order struct {
 	OrderID                 ID               `json:"orderId"`
-	Count                   Integer          `json:"count"`
-	Price                   Amount           `json:"price"`
-	Currency                Text             `json:"currency"`
-	OfferID                 OfferID          `json:"offerId"`
-	ProductName             Text             `json:"productName"`
-	OfferName               Text             `json:"offerName"`
+	Count                   Integer          `json:"count,omitzero"`
+	Price                   Amount           `json:"price,omitzero"`
+	Currency                Text             `json:"currency,omitzero"`
+	OfferID                 OfferID          `json:"offerId,omitzero"`
+	ProductName             Text             `json:"productName,omitzero"`
+	OfferName               Text             `json:"offerName,omitzero"`
 	Status                  Text             `json:"status"`
-	IsReturnDataForCustomer Flag             `json:"isReturnDataForCustomer"`
-	Key                     Key              `json:"key"`
+	IsReturnDataForCustomer Flag             `json:"isReturnDataForCustomer,omitzero"`
+	Message                 Text             `json:"message,omitzero"` // with CANCELED
+	Key                     Key              `json:"key,omitzero"`
+	FulfillmentData         *FulfillmentData `json:"fulfillmentData,omitzero"` // Stars only
 	CreatedAt               Timestamp        `json:"createdAt"`
-	FulfillmentData         *FulfillmentData `json:"fulfillmentData,omitempty"` // Stars only
-	Message                 Text             `json:"message,omitempty"`         // with CANCELED
 }
 
 // FulfillmentData says how the delivery of Stars went.
 type FulfillmentData struct {
 	TelegramUserID ID      `json:"telegram_user_id"`
 	StarsAmount    Integer `json:"stars_amount"`
-	TransactionID  Text    `json:"transaction_id"`
+	TransactionID  Text    `json:"transaction_id,omitzero"`
 	DeliveryStatus Text    `json:"delivery_status"` // completed, failed
-	ErrorMessage   Text    `json:"error_message,omitempty"`
+	ErrorMessage   Text    `json:"error_message,omitzero"`
 }
 
 // UnmarshalJSON reads an object, and takes anything else for an empty one: the
@@ -163,7 +163,7 @@ type TelegramUserResponse struct {
 
 // TelegramUserInfo is what is known of a Telegram user.
 type TelegramUserInfo struct {
-	ID        ID   `json:"id"`
+	ID        ID   `json:"id,omitzero"`
 	FirstName Text `json:"first_name"`
 	Username  Text `json:"username"`
 	PhotoURL  Text `json:"photo_url,omitempty"`

@@ -198,6 +198,9 @@ func (s *Shop) Keys() []string {
 	return keys
 }
 
+// Door is the outside of the shop, which plays the faults and keeps the journal.
+func (s *Shop) Door() *providertest.Door { return s.door }
+
 // Book returns the journal of all requests and purchases.
 func (s *Shop) Book() *providertest.Book { return s.door.Book }
 
