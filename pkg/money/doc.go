@@ -6,5 +6,6 @@
 // cross this package's boundary, because there `==` is false for equal values,
 // a JSON null is silently zero, and 1.10 is written back as 1.1.
 //
-// It never converts between currencies and never divides.
+// It never converts between currencies and never divides. It imports nothing of
+// Beltline; any package may import it.
 package money
