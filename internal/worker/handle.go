@@ -152,11 +152,11 @@ func (t *task) load(ctx context.Context) (err error) {
 	} else {
 		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
 	}
-	if errors.Is(err, ledger.ErrNotFound) {
+	if unreadable(err) {
 		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
 	}
-	if errors.Is(err, ledger.ErrNotFound) {
-		return &errUnprocessable{"the ledger holds no such order"}
+	if unreadable(err) {
+		return &errUnprocessable{"the ledger holds no such order: " + err.Error()}
 	}
 	if err != nil {
 		return err
@@ -172,6 +172,11 @@ func (t *task) load(ctx context.Context) (err error) {
 		return &errUnprocessable{"the order in the ledger cannot be read: " + err.Error()}
 	}
 	return nil
+}
+
+// unreadable: asking again will not help.
+func unreadable(err error) bool {
+	return errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrInvalid)
 }
 
 // advance does what the order's state needs now.

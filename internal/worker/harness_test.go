@@ -1,0 +1,427 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/internal/ratelimit"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/internal/worker"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/money"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+const (
+	tenant   = "acme"
+	patience = 20 * time.Second // for a signal that must come; never a wait of fixed length
+)
+
+// Times of the tests keep the order of production at a fraction of its length.
+const (
+	timeout     = 200 * time.Millisecond
+	lease       = 400 * time.Millisecond
+	ackWait     = 800 * time.Millisecond
+	holdDown    = 5 * time.Second
+	absenceWait = 2 * time.Second
+)
+
+var times = order.Times{PollFirst: 50 * time.Millisecond, PollMax: 500 * time.Millisecond, BlockedMax: time.Minute}
+
+// bench is one server with everything a worker stands on.
+type bench struct {
+	t         *testing.T
+	srv       *natstest.Server
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	ledger    *ledger.Ledger
+	queue     *queue.Queue
+	namespace string
+	events    chan *messages.Event
+	seen      []*messages.Event
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	srv := natstest.Start(t)
+	b := &bench{t: t, srv: srv, nc: srv.Conn(t), js: srv.JS(t), events: make(chan *messages.Event, 10_000)}
+	s := topology.Default()
+	for p, ps := range s.Providers {
+		ps.Timeout, ps.Lease, ps.AckWait = timeout, lease, ackWait
+		s.Providers[p] = ps
+	}
+	if _, err := topology.Setup(t.Context(), b.js, s); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.namespace, err = topology.Namespace(t.Context(), b.js); err != nil {
+		t.Fatal(err)
+	}
+	if b.ledger, err = ledger.Open(t.Context(), b.nc, b.js, ledger.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.ledger.Close)
+	b.queue = queue.New(b.js)
+	b.watch()
+	return b
+}
+
+// watch follows the ledger as upstream would.
+func (b *bench) watch() {
+	b.t.Helper()
+	c, err := b.js.OrderedConsumer(b.t.Context(), messages.StreamEvents, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cc, err := c.Consume(func(m jetstream.Msg) {
+		e, err := messages.DecodeEvent(m.Data())
+		if err != nil {
+			b.t.Errorf("event %s: %v", m.Subject(), err)
+			return
+		}
+		b.events <- e
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(cc.Stop)
+}
+
+// until follows the events until one fits.
+func (b *bench) until(what string, fits func(*messages.Event) bool) *messages.Event {
+	b.t.Helper()
+	for _, e := range b.seen {
+		if fits(e) {
+			return e
+		}
+	}
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		select {
+		case e := <-b.events:
+			b.seen = append(b.seen, e)
+			if fits(e) {
+				return e
+			}
+		case <-deadline.C:
+			for _, e := range b.seen {
+				b.t.Logf("%s n=%d %s state=%s needs_operator=%v error=%+v evidence=%v", e.OrderID, e.N, e.Type, e.State, e.NeedsOperator, e.Error, e.Evidence)
+			}
+			b.t.Fatalf("no event that is %s", what)
+		}
+	}
+}
+
+// ends waits for an order's terminal event, or for it to need an operator.
+func (b *bench) ends(id string) *messages.Event {
+	b.t.Helper()
+	return b.until("the end of "+id, func(e *messages.Event) bool {
+		return e.OrderID == id && (e.Terminal() || e.NeedsOperator)
+	})
+}
+
+func (b *bench) becomes(id string, state messages.Type) *messages.Event {
+	b.t.Helper()
+	return b.until(id+" "+string(state), func(e *messages.Event) bool { return e.OrderID == id && e.State == state })
+}
+
+// path lists the types of an order's events.
+func (b *bench) path(id string) string {
+	b.t.Helper()
+	history, err := b.ledger.History(b.t.Context(), tenant, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	text := ""
+	for i, entry := range history {
+		if entry.Event.N != uint64(i+1) { //nolint:gosec // small
+			b.t.Errorf("%s: event %d has n %d", id, i+1, entry.Event.N)
+		}
+		if i > 0 {
+			text += " "
+		}
+		text += string(entry.Event.Type)
+	}
+	return text
+}
+
+// drained waits until no command is left in the queue, timers excepted.
+func (b *bench) drained() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	stream, err := b.js.Stream(ctx, messages.StreamCommands)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for {
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter("commands.>"))
+		if err != nil {
+			b.t.Fatalf("commands are left over: %v", err)
+		}
+		if len(info.State.Subjects) == 0 {
+			return
+		}
+	}
+}
+
+// offer is an order of a thing for at most 100 RUB.
+func offer(id string) messages.Order {
+	limit := money.Must("100", "RUB")
+	return messages.Order{ID: id, Provider: messages.GamesDrop, Kind: messages.Offer, MaxCost: &limit,
+		Raw: json.RawMessage(`{"v":1,"id":"` + id + `","provider":"gamesdrop","kind":"offer","params":{"offer_id":1001},"max_cost":{"amount":"100","currency":"RUB"}}`)}
+}
+
+func topup(id string) messages.Order {
+	return messages.Order{ID: id, Provider: messages.BalanceSteam, Kind: messages.Topup,
+		Raw: json.RawMessage(`{"v":1,"id":"` + id + `","provider":"balancesteam","kind":"topup","params":{"login":"gabe","amount":"100.00"}}`)}
+}
+
+// accept writes the accepted event, as the dispatcher would.
+func (b *bench) accept(o messages.Order) (*messages.Event, uint64) {
+	b.t.Helper()
+	e, _ := order.Apply(nil, order.Change{Input: order.Accept, At: time.Now(), New: &order.Submission{
+		Tenant: tenant, OrderID: o.ID, Provider: o.Provider, Kind: o.Kind, Order: o.Raw,
+	}})
+	seq, err := b.ledger.Append(b.t.Context(), e, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return e, seq
+}
+
+func (b *bench) submit(o messages.Order) {
+	b.t.Helper()
+	e, seq := b.accept(o)
+	b.send(messages.Place, e, seq)
+}
+
+func (b *bench) send(v messages.Verb, e *messages.Event, seq uint64) {
+	b.t.Helper()
+	if err := b.queue.Send(b.t.Context(), e.Provider, v, messages.CommandFor(e, seq)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// follow appends what a change makes of the order's last event.
+func (b *bench) follow(id string, c order.Change) (*messages.Event, uint64) {
+	b.t.Helper()
+	last, err := b.ledger.Last(b.t.Context(), tenant, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if c.At.IsZero() {
+		c.At = time.Now()
+	}
+	e, verdict := order.Apply(last.Event, c)
+	if verdict != order.Write {
+		b.t.Fatalf("%s of %s: %s", c.Input, id, verdict)
+	}
+	seq, err := b.ledger.Append(b.t.Context(), e, last.Seq)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return e, seq
+}
+
+// options are those of a worker of the provider.
+func (b *bench) options(p messages.Provider, name string) worker.Options {
+	return worker.Options{
+		Provider: p, Instance: name, Namespace: b.namespace, MaxInFlight: 16,
+		Timeout: timeout, Lease: lease, AckWait: ackWait, HoldDown: holdDown, AbsenceWait: absenceWait,
+		Times: times, Log: zerolog.New(zerolog.NewTestWriter(b.t)).Level(zerolog.WarnLevel),
+	}
+}
+
+// work runs a worker until the test ends or stop is called.
+func (b *bench) work(s *shop, o worker.Options) (stop func()) {
+	b.t.Helper()
+	return b.workWith(s, o, ratelimit.NewLocal(100_000, time.Second))
+}
+
+func (b *bench) workWith(s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {
+	b.t.Helper()
+	w, err := worker.New(b.js, b.ledger, b.queue, s, l, o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				b.t.Errorf("worker ended with %v", err)
+			}
+		})
+	}
+	b.t.Cleanup(stop)
+	return stop
+}
+
+// shop is a provider with books of its own, scripted call by call. It knows
+// references: a second purchase under one it has seen is refused as duplicate,
+// unless it is a shop without keys.
+type shop struct {
+	keyless bool
+	price   *money.Money // what Prepare quotes; nil for none
+
+	mu       sync.Mutex
+	balance  int // purchases left; -1 for no end
+	script   []step
+	prepare  []error
+	calls    []string            // the references of all create calls that were sent
+	bought   map[string][]string // order -> ids
+	orders   map[string]string   // reference -> id
+	lookups  []providers.Answer
+	asked    int
+	prepared int
+}
+
+// step is what one create call does.
+type step struct {
+	buy     bool          // the provider acts
+	err     error         // what the caller is told; nil for success
+	hold    chan struct{} // the call returns when this is closed
+	entered chan struct{} // closed when the request was sent
+	answer  *providers.Answer
+	panics  bool
+}
+
+func newShop() *shop {
+	p := money.Must("60", "RUB")
+	return &shop{price: &p, balance: -1, bought: map[string][]string{}, orders: map[string]string{}}
+}
+
+var (
+	errTimeout  = &providers.Error{Op: "shop.create", Class: providers.Ambiguous, Code: providers.CodeTimeout}
+	errNoMoney  = &providers.Error{Op: "shop.create", Class: providers.Blocked, Code: "INSUFFICIENT_BALANCE"}
+	errPrice    = &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: "WRONG_PRICE", Requote: true}
+	errNo       = &providers.Error{Op: "shop.create", Class: providers.Rejected, Code: "OFFER_NOT_FOUND"}
+	errTwice    = &providers.Error{Op: "shop.create", Class: providers.Ambiguous, Code: "TRANSACTION_DUPLICATE", Exists: true}
+	errBusyRead = &providers.Error{Op: "shop.check", Class: providers.Ambiguous, Code: "http_502"}
+)
+
+func (s *shop) next(steps ...step) { s.mu.Lock(); defer s.mu.Unlock(); s.script = append(s.script, steps...) }
+
+// Prepare implements [providers.Provider].
+func (s *shop) Prepare(context.Context, providers.Order) (providers.Plan, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepared++
+	if len(s.prepare) > 0 {
+		err := s.prepare[0]
+		s.prepare = s.prepare[1:]
+		if err != nil {
+			return providers.Plan{}, err
+		}
+	}
+	return providers.Plan{Quote: s.price, Data: map[string]string{"n": strconv.Itoa(s.prepared)}}, nil
+}
+
+// Place implements [providers.Provider].
+func (s *shop) Place(ctx context.Context, o providers.Order, _ providers.Plan) (providers.Answer, error) {
+	if guard := providers.SendGuard(ctx); guard == nil {
+		return providers.Answer{}, errors.New("no guard")
+	} else if err := guard(); err != nil {
+		return providers.Answer{}, &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: providers.CodeNotSent, Err: err}
+	}
+	st, answer, err := s.create(o)
+	if st.entered != nil {
+		close(st.entered)
+	}
+	if st.hold != nil {
+		<-st.hold
+	}
+	return answer, err
+}
+
+func (s *shop) create(o providers.Order) (step, providers.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := step{buy: true}
+	if len(s.script) > 0 {
+		st, s.script = s.script[0], s.script[1:]
+	}
+	if st.panics {
+		panic("the adapter has a bug")
+	}
+	s.calls = append(s.calls, o.Reference)
+	if _, seen := s.orders[o.Reference]; seen && !s.keyless && (st.buy || st.err == nil) {
+		return st, providers.Answer{}, errTwice
+	}
+	if s.balance == 0 && st.buy {
+		return st, providers.Answer{}, errNoMoney
+	}
+	id := fmt.Sprintf("%d", 1000+len(s.orders)+len(s.calls))
+	if st.buy {
+		s.balance--
+		s.orders[o.Reference] = id
+		s.bought[o.ID] = append(s.bought[o.ID], id)
+	}
+	if st.err != nil {
+		return st, providers.Answer{}, st.err
+	}
+	if st.answer != nil {
+		return st, *st.answer, nil
+	}
+	return st, providers.Answer{Status: providers.StatusSucceeded, Ref: map[string]string{"order_id": id}, Cost: s.price,
+		CostSource: messages.FromResponse, Deliverable: json.RawMessage(`{}`), Finality: messages.Final}, nil
+}
+
+// Lookup implements [providers.Provider].
+func (s *shop) Lookup(context.Context, providers.Order) (providers.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	if len(s.lookups) == 0 {
+		return providers.Answer{}, nil
+	}
+	a := s.lookups[0]
+	if len(s.lookups) > 1 {
+		s.lookups = s.lookups[1:]
+	}
+	return a, nil
+}
+
+// Witness implements [providers.Witness].
+func (s *shop) Witness(context.Context, providers.Order, providers.Plan) (map[string]any, error) {
+	return map[string]any{"witness": map[string]any{"balance_after": "1"}}, nil
+}
+
+// purchases returns how often the shop sold for an order, by its own books.
+func (s *shop) purchases(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.bought[id])
+}
+
+func (s *shop) sent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.calls...)
+}
+
+func (s *shop) refill() { s.mu.Lock(); defer s.mu.Unlock(); s.balance = -1 }
+
+var (
+	_ providers.Provider = (*shop)(nil)
+	_ providers.Witness  = (*shop)(nil)
+)
