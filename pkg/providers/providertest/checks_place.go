@@ -121,7 +121,8 @@ func (b *bench) ambiguous(code string) func(Fault, *shop, error) error {
 }
 
 // statusTable tries every status with a page instead of an answer, on one
-// fake: none of them executes anything.
+// fake: none of them executes anything. 401 may be taken for our credentials
+// being refused, which closes the lane and does not fail the order.
 func (b *bench) statusTable() error {
 	s, plan, err := b.prepared(patience)
 	if err != nil {
@@ -137,7 +138,11 @@ func (b *bench) statusTable() error {
 		s.Door.Faults.Once(b.sample.CreateOp, Status(status))
 		before := s.creates()
 		_, err := s.place(plan)
-		if err := b.wantError(err, class, fmt.Sprintf("http_%d", status)); err != nil {
+		code := fmt.Sprintf("http_%d", status)
+		if status == 401 && providers.AsError(err).Class == providers.Blocked {
+			class, code = providers.Blocked, ""
+		}
+		if err := b.wantError(err, class, code); err != nil {
 			broken = append(broken, fmt.Errorf("status %d: %w", status, err))
 		}
 		if n := s.creates() - before; n != 1 {
