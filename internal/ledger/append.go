@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -99,8 +100,8 @@ func validate(e *messages.Event, expected uint64) error {
 
 // settle sends the attempt until it is known whether it is stored.
 func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
-	for wait := newBackoff(); ; {
-		seq, sent := l.publish(ctx, a)
+	for wait := l.newBackoff(); ; {
+		seq, sent := l.publish(ctx, a, wait.patience)
 		switch sent.verdict {
 		case stored:
 			return seq, nil
@@ -113,7 +114,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 		case unanswered:
 			a.doubt = true
 		}
-		if seq, known, err := l.readBack(ctx, a, sent); known {
+		if seq, known, err := l.readBack(ctx, a, sent, wait.patience); known {
 			return seq, err
 		}
 		if l.nc.IsClosed() || !wait.pause(ctx) {
@@ -125,8 +126,10 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 
 // readBack looks at what follows the expected event. Only one event ever can,
 // so finding one settles the matter either way.
-func (l *Ledger) readBack(ctx context.Context, a *attempt, sent outcome) (seq uint64, known bool, err error) {
-	got, err := l.fromLeader(ctx, getRequest{Seq: a.expected + 1, NextFor: a.filter})
+func (l *Ledger) readBack(
+	ctx context.Context, a *attempt, sent outcome, patience time.Duration,
+) (seq uint64, known bool, err error) {
+	got, err := l.fromLeader(ctx, getRequest{Seq: a.expected + 1, NextFor: a.filter}, patience)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		// Refused, nothing follows, and no copy is on its way: the order is not
@@ -163,10 +166,10 @@ type outcome struct {
 }
 
 // publish sends one copy. A group commit would stand here.
-func (l *Ledger) publish(ctx context.Context, a *attempt) (uint64, outcome) {
+func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration) (uint64, outcome) {
 	l.room.begin(a.size)
 	defer l.room.end(a.size)
-	answer, err := l.request(ctx, a.msg)
+	answer, err := l.request(ctx, a.msg, patience)
 	switch {
 	case errors.Is(err, errOffline):
 		return 0, outcome{unsent, err}

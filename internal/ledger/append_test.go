@@ -153,8 +153,9 @@ func TestAppend_OrdersWhoseIdsContainEachOtherDoNotDisturbEachOther(t *testing.T
 }
 
 // race lets writers append to orders at the same time, each step by all of
-// them, and returns who won: winners[order][n].
-func race(t *testing.T, ledgers []*ledger.Ledger, orders, steps int) map[string][]string {
+// them, as long as more says so, and returns who won: winners[order][n]. It
+// calls won at every victory.
+func race(t *testing.T, ledgers []*ledger.Ledger, orders int, more func(n uint64) bool, won func()) map[string][]string {
 	t.Helper()
 	var mu sync.Mutex
 	winners := make(map[string][]string)
@@ -162,40 +163,15 @@ func race(t *testing.T, ledgers []*ledger.Ledger, orders, steps int) map[string]
 	for o := range orders {
 		wg.Go(func() {
 			id, last := orderID(o), uint64(0)
-			for n := range steps {
-				type result struct {
-					nonce string
-					seq   uint64
-					err   error
-				}
-				results := make(chan result, len(ledgers))
-				for w, l := range ledgers {
-					nonce := fmt.Sprintf("%d-%d", w, n)
-					go func() {
-						typ := messages.Processing
-						if n == 0 {
-							typ = messages.Accepted
-						}
-						seq, err := l.Append(within(t), event(id, uint64(n+1), typ, nonce), last)
-						results <- result{nonce, seq, err}
-					}()
-				}
-				var won []result
-				for range ledgers {
-					switch r := <-results; {
-					case r.err == nil:
-						won = append(won, r)
-					case !errors.Is(r.err, ledger.ErrConflict):
-						t.Errorf("order %s, step %d: %v", id, n, r.err)
-					}
-				}
-				if len(won) != 1 {
-					t.Errorf("order %s, step %d: %d winners: %v", id, n, len(won), won)
+			for n := uint64(1); more(n); n++ {
+				nonce, seq, ok := contest(t, ledgers, id, n, last)
+				if !ok {
 					return
 				}
-				last = won[0].seq
+				won()
+				last = seq
 				mu.Lock()
-				winners[id] = append(winners[id], won[0].nonce)
+				winners[id] = append(winners[id], nonce)
 				mu.Unlock()
 			}
 		})
@@ -203,6 +179,47 @@ func race(t *testing.T, ledgers []*ledger.Ledger, orders, steps int) map[string]
 	wg.Wait()
 	return winners
 }
+
+// contest lets every ledger append another n-th event to the order. Exactly
+// one must win, and all others must be told that they lost.
+func contest(t *testing.T, ledgers []*ledger.Ledger, id string, n, last uint64) (nonce string, seq uint64, ok bool) {
+	t.Helper()
+	type result struct {
+		nonce string
+		seq   uint64
+		err   error
+	}
+	typ := messages.Processing
+	if n == 1 {
+		typ = messages.Accepted
+	}
+	results := make(chan result, len(ledgers))
+	for w, l := range ledgers {
+		go func() {
+			nonce := fmt.Sprintf("%d-%d", w, n)
+			seq, err := l.Append(within(t), event(id, n, typ, nonce), last)
+			results <- result{nonce, seq, err}
+		}()
+	}
+	var won []result
+	for range ledgers {
+		switch r := <-results; {
+		case r.err == nil:
+			won = append(won, r)
+		case !errors.Is(r.err, ledger.ErrConflict):
+			t.Errorf("order %s, n %d: %v", id, n, r.err)
+		}
+	}
+	if len(won) != 1 {
+		t.Errorf("order %s, n %d: %d winners: %v", id, n, len(won), won)
+		return "", 0, false
+	}
+	return won[0].nonce, won[0].seq, true
+}
+
+func nobody() {}
+
+func upTo(n uint64) func(uint64) bool { return func(i uint64) bool { return i <= n } }
 
 // checkWinners compares what the racers were told with what is stored.
 func checkWinners(t *testing.T, l *ledger.Ledger, winners map[string][]string) {
@@ -233,7 +250,7 @@ func TestAppend_OfManyRacersExactlyOneWins(t *testing.T) {
 	for range 4 {
 		ledgers = append(ledgers, open(t, srv.Conn(t), ledger.Options{}))
 	}
-	winners := race(t, ledgers, 25, 8)
+	winners := race(t, ledgers, 25, upTo(8), nobody)
 	checkWinners(t, ledgers[0], winners)
 	checkChains(t, js)
 }

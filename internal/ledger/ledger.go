@@ -47,9 +47,10 @@ type Options struct {
 	Prefix string
 	// FillInterval is how often the fill of the stream is looked up (1 s).
 	FillInterval time.Duration
-	// Timeout is how long one request waits for its answer before it is
-	// repeated (3 s). Repeating is always safe; too short a time only loads a
-	// server that is slow already.
+	// Timeout is how long one request waits for its answer at most before it is
+	// repeated (4 s). The first waits a sixteenth of that, because a leader
+	// that resigns drops what it is asked; each further one twice as long, because a
+	// slow server is not helped by repetitions.
 	Timeout time.Duration
 	// Inject, if set, adds headers to every event, such as traceparent. It must
 	// not touch headers that begin with "Nats-".
@@ -86,13 +87,13 @@ func Open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, o Options)
 		o.FillInterval = time.Second
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = 3 * time.Second
+		o.Timeout = 4 * time.Second
 	}
 	l := &Ledger{nc: nc, js: js, opts: o, api: apiPrefix(js, o.Prefix)}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.link.watch(background, nc, &l.done)
-	for wait := newBackoff(); ; {
+	for wait := l.newBackoff(); ; {
 		err := l.measure(ctx)
 		if err == nil {
 			break
@@ -190,30 +191,38 @@ func up(nc *nats.Conn) bool {
 var errOffline = errors.New("not connected")
 
 // request sends msg and waits for one answer.
-func (l *Ledger) request(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
+func (l *Ledger) request(ctx context.Context, msg *nats.Msg, patience time.Duration) (*nats.Msg, error) {
 	if ctx.Err() != nil || !up(l.nc) {
 		return nil, errOffline
 	}
-	ctx, release := l.link.bind(ctx, l.opts.Timeout)
+	ctx, release := l.link.bind(ctx, patience)
 	defer release()
 	return l.nc.RequestMsgWithContext(ctx, msg)
 }
 
 // backoff is the time between repetitions of one request: short first, since
 // most trouble is an election, then longer, and never in step with others.
-type backoff struct{ next time.Duration }
+type backoff struct {
+	next     time.Duration
+	patience time.Duration // for the next request
+	limit    time.Duration // of patience
+}
 
 const (
 	firstPause   = 5 * time.Millisecond
 	longestPause = 400 * time.Millisecond
+
+	firstPatience = 16 // the part of Options.Timeout that the first request waits
 )
 
-func newBackoff() *backoff { return &backoff{next: firstPause} }
+func (l *Ledger) newBackoff() *backoff {
+	return &backoff{next: firstPause, patience: l.opts.Timeout / firstPatience, limit: l.opts.Timeout}
+}
 
 // pause waits, and reports false if ctx ended first.
 func (b *backoff) pause(ctx context.Context) bool {
 	d := b.next/2 + rand.N(b.next) //nolint:gosec // spreads load, guards nothing
-	b.next = min(2*b.next, longestPause)
+	b.next, b.patience = min(2*b.next, longestPause), min(2*b.patience, b.limit)
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

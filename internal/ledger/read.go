@@ -73,8 +73,8 @@ func (l *Ledger) orderRequest(
 
 // insist asks the leader until it answers, or ctx ends.
 func (l *Ledger) insist(ctx context.Context, q getRequest) (*raw, error) {
-	for wait := newBackoff(); ; {
-		r, err := l.fromLeader(ctx, q)
+	for wait := l.newBackoff(); ; {
+		r, err := l.fromLeader(ctx, q, wait.patience)
 		if err == nil || errors.Is(err, ErrNotFound) {
 			return r, err
 		}
@@ -119,7 +119,7 @@ func (r *raw) entry() (*Entry, error) {
 }
 
 // fromLeader asks once. Only the leader of the stream answers this subject.
-func (l *Ledger) fromLeader(ctx context.Context, q getRequest) (*raw, error) {
+func (l *Ledger) fromLeader(ctx context.Context, q getRequest, patience time.Duration) (*raw, error) {
 	if q.Seq == 0 && q.LastFor == "" {
 		return nil, ErrNotFound // the server takes it for a malformed request
 	}
@@ -127,7 +127,8 @@ func (l *Ledger) fromLeader(ctx context.Context, q getRequest) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := l.request(ctx, &nats.Msg{Subject: l.api + "STREAM.MSG.GET." + messages.StreamEvents, Data: body})
+	ask := &nats.Msg{Subject: l.api + "STREAM.MSG.GET." + messages.StreamEvents, Data: body}
+	answer, err := l.request(ctx, ask, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,8 @@ func (l *Ledger) direct(ctx context.Context, seq uint64) (*raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := l.request(ctx, &nats.Msg{Subject: l.api + "DIRECT.GET." + messages.StreamEvents, Data: body})
+	ask := &nats.Msg{Subject: l.api + "DIRECT.GET." + messages.StreamEvents, Data: body}
+	answer, err := l.request(ctx, ask, l.opts.Timeout/firstPatience) // the leader is there to be asked
 	if err != nil {
 		return nil, err
 	}

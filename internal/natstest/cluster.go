@@ -200,6 +200,19 @@ func (c *Cluster) WaitLeader(stream string) (int, error) {
 	return leader, err
 }
 
+// WaitCurrent returns when the stream has a leader and every running node has
+// caught up with it. To stop a node before that can take the majority away.
+func (c *Cluster) WaitCurrent(stream string) error {
+	return until(stream+" to be current everywhere", func() bool {
+		for _, s := range c.running() {
+			if !s.JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+				return false
+			}
+		}
+		return c.Leader(stream) >= 0
+	})
+}
+
 // StepDown makes the leader of the stream resign, and returns when there is a
 // leader again (with two others to choose from, hardly ever the same).
 func (c *Cluster) StepDown(stream string) error {

@@ -102,6 +102,9 @@ func TestStartCluster_KeepsItsMessagesThroughStepDownAndRestartOfTheLeader(t *te
 	if err := c.StartNode(leader); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.WaitCurrent("S"); err != nil {
+		t.Fatal(err)
+	}
 	if got := messages(t, js); got != 1 {
 		t.Errorf("messages: %d, want 1", got)
 	}
