@@ -204,10 +204,10 @@ func news(last *messages.Event, c *Change) bool {
 			return true
 		}
 	}
-	return c.Action != nil && !same(last.Action)(c.Action) ||
+	return last.State == actionRequired && c.Action != nil && !same(last.Action)(c.Action) ||
+		last.State == onHold && c.HoldUntil != nil && !same(last.HoldUntil)(stamped(*c.HoldUntil)) ||
 		c.Cost != nil && !same(last.Cost)(c.Cost) ||
-		c.Deliverable != nil && last.Deliverable == nil || // sealed anew, the same goods look different
-		c.HoldUntil != nil && (last.HoldUntil == nil || !last.HoldUntil.Equal(messages.Stamp(*c.HoldUntil)))
+		c.Deliverable != nil && last.Deliverable == nil // sealed anew, the same goods look different
 }
 
 // same compares as the wire does: what was read back from it equals what was written.
