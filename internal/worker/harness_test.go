@@ -319,7 +319,11 @@ var (
 	errBusyRead = &providers.Error{Op: "shop.check", Class: providers.Ambiguous, Code: "http_502"}
 )
 
-func (s *shop) next(steps ...step) { s.mu.Lock(); defer s.mu.Unlock(); s.script = append(s.script, steps...) }
+func (s *shop) next(steps ...step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script = append(s.script, steps...)
+}
 
 // Prepare implements [providers.Provider].
 func (s *shop) Prepare(context.Context, providers.Order) (providers.Plan, error) {

@@ -1,0 +1,134 @@
+package programs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/providerhttp"
+	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/internal/ratelimit"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/internal/worker"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/balancesteam"
+	"github.com/beltline-io/beltline/pkg/providers/gamesdrop"
+)
+
+// Workers lists the workers' programs, one for each provider that is built.
+func Workers() []app.Program { return []app.Program{BalanceSteam(), GamesDrop()} }
+
+// BalanceSteam is the worker for Steam wallet top-ups and gift cards.
+func BalanceSteam() app.Program {
+	c := new(struct {
+		app.Common
+		BalanceSteam app.BalanceSteam `embed:""`
+	})
+	return workerProgram(messages.BalanceSteam, c, func(http *providerhttp.Client) (providers.Provider, error) {
+		return balancesteam.New(balancesteam.Config{
+			URL: c.BalanceSteam.URL.String(), APIKey: c.BalanceSteam.APIKey, Witness: c.BalanceSteam.Witness == "record", HTTP: http,
+		})
+	})
+}
+
+// GamesDrop is the worker for game goods, gift cards and Telegram Stars.
+func GamesDrop() app.Program {
+	c := new(struct {
+		app.Common
+		GamesDrop app.GamesDrop `embed:""`
+	})
+	return workerProgram(messages.GamesDrop, c, func(http *providerhttp.Client) (providers.Provider, error) {
+		return gamesdrop.New(gamesdrop.Config{
+			URL: c.GamesDrop.URL.String(), TelegramURL: c.GamesDrop.TelegramURL.String(), Token: c.GamesDrop.Token, HTTP: http,
+		})
+	})
+}
+
+// build makes the adapter once its HTTP client exists.
+type build func(*providerhttp.Client) (providers.Provider, error)
+
+func workerProgram(p messages.Provider, config app.Config, b build) app.Program {
+	reg, _ := providers.Lookup(p)
+	return app.Program{
+		Name: "worker-" + string(p), Provider: p, Config: config,
+		Description: fmt.Sprintf("Fulfils orders at %s: %v.", reg.Title, reg.Kinds),
+		Run:         func(ctx context.Context, rt *app.Runtime) error { return runWorker(ctx, rt, p, b) },
+	}
+}
+
+func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, b build) error {
+	ready := rt.Health.Component("worker")
+	if err := awaitSetup(ctx, rt, p, ready); err != nil || ctx.Err() != nil {
+		return err
+	}
+	namespace, err := topology.Namespace(ctx, rt.JS)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	s, t := rt.Config.Provider(p), rt.Config.Times
+	limiter := ratelimit.NewLocal(s.Rate.Requests, s.Rate.Window)
+	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: limiter, Observe: observe(rt.Metrics, p)})
+	defer http.Close()
+	provider, err := b(http)
+	if err != nil {
+		return err
+	}
+	w, err := worker.New(rt.JS, l, queue.New(rt.JS), provider, limiter, worker.Options{
+		Provider: p, Instance: rt.Instance, Namespace: namespace, MaxInFlight: rt.Config.MaxInFlight,
+		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: t.HoldDown, AbsenceWait: t.AbsenceWait,
+		Times: times(t), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics,
+	})
+	if err != nil {
+		return err
+	}
+	go follow(ctx, ready, w.Ready)
+	return w.Run(ctx)
+}
+
+// awaitSetup waits until streams and consumers exist, so that programs may be
+// started in any order, and refuses to run with limits that differ from theirs.
+func awaitSetup(ctx context.Context, rt *app.Runtime, p messages.Provider, ready *app.Component) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for told := false; ; told = true {
+		err := topology.Verify(ctx, rt.JS, p, rt.Config.Topology())
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case errors.Is(err, topology.ErrDiffers):
+			return app.Misconfigured("", "%s", err)
+		}
+		ready.NotReady(err.Error())
+		if !told {
+			rt.Log.Warn().Err(err).Msg("waiting for streams and consumers: run `beltline setup`, or start the dispatcher")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// observe measures the requests to the provider.
+func observe(r prometheus.Registerer, p messages.Provider) func(providerhttp.Call) {
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "beltline", Subsystem: "provider", Name: "request_seconds",
+		Help:        "Duration of requests to the provider, by operation and class of the outcome.",
+		ConstLabels: prometheus.Labels{"provider": string(p)},
+		Buckets:     []float64{.005, .02, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 60},
+	}, []string{"op", "class"})
+	r.MustRegister(seconds)
+	return func(c providerhttp.Call) { seconds.WithLabelValues(c.Op, c.Class).Observe(c.Duration.Seconds()) }
+}
