@@ -205,7 +205,12 @@ func (p *Provider) Place(ctx context.Context, o providers.Order, plan providers.
 	if err != nil {
 		return providers.Answer{}, err
 	}
-	if err := g.check(op, order, recipient); err != nil {
+	return p.placed(g, order, recipient, plan)
+}
+
+// placed judges the answer to a create-order.
+func (p *Provider) placed(g goods, order *Order, recipient string, plan providers.Plan) (providers.Answer, error) {
+	if err := g.check("gamesdrop.create_order", order, recipient); err != nil {
 		return providers.Answer{}, err
 	}
 	answer := p.answer(g, order)
