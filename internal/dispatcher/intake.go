@@ -1,0 +1,195 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// intake reads the consumer whenever there is no pressure, until ctx ends.
+func (d *Dispatcher) intake(ctx, work context.Context, c jetstream.Consumer) {
+	slots := make(chan struct{}, d.o.MaxInFlight)
+	defer d.consuming.Store(false)
+	for d.pressure.waitOpen(ctx) {
+		if err := d.takeWhileOpen(ctx, work, c, slots); err != nil && ctx.Err() == nil {
+			d.consuming.Store(false)
+			d.log.Warn().Err(err).Msg("reading orders was interrupted")
+			pause(ctx, d.pace.trouble)
+		}
+	}
+}
+
+// takeWhileOpen hands messages to handlers until ctx ends, pressure rises, or
+// reading fails.
+func (d *Dispatcher) takeWhileOpen(ctx, work context.Context, c jetstream.Consumer, slots chan struct{}) error {
+	open, cancel := d.pressure.whileOpen(ctx)
+	defer cancel()
+	it, err := c.Messages(jetstream.PullMaxMessages(d.o.MaxInFlight))
+	if err != nil {
+		return err
+	}
+	d.consuming.Store(true)
+	// Drain, not Stop: what is buffered here is still handed out, so that it can
+	// be given back at once instead of after AckWait.
+	defer context.AfterFunc(open, it.Drain)()
+	for {
+		msg, err := it.Next()
+		switch {
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			return nil
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue // the client pulls again by itself
+		case err != nil:
+			it.Stop()
+			return err
+		}
+		if !acquire(open, slots) {
+			d.giveBack(msg)
+			continue
+		}
+		d.busy.Go(func() {
+			defer func() { <-slots }()
+			d.handle(work, msg)
+		})
+	}
+}
+
+// acquire waits for a slot, or reports that open has ended.
+func acquire(open context.Context, slots chan<- struct{}) bool {
+	if open.Err() != nil {
+		return false // or the select below would choose at random
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-open.Done():
+		return false
+	}
+}
+
+func (d *Dispatcher) giveBack(msg jetstream.Msg) {
+	if err := msg.Nak(); err != nil {
+		d.log.Debug().Err(err).Msg("an order could not be given back; it returns after its ack wait")
+	}
+}
+
+// request is a message of ORDERS, taken apart.
+type request struct {
+	tenant     string
+	kind       messages.Request
+	subject    string
+	body       []byte
+	seq        uint64
+	sent       time.Time // by the server's clock
+	deliveries uint64
+}
+
+// origin is what events remember of the message that caused them.
+func (r request) origin() string { return fmt.Sprintf("%s:%d", messages.StreamOrders, r.seq) }
+
+// fate is what becomes of a message, and the result that is counted. The zero
+// value leaves it alone, so that it comes back after the consumer's AckWait.
+type fate struct {
+	ack    bool
+	after  time.Duration // deliver again, if not 0
+	result string
+}
+
+func done(result string) fate                       { return fate{ack: true, result: result} }
+func later(after time.Duration, result string) fate { return fate{after: after, result: result} }
+
+// handle decides about one message. A panic is a broken invariant: the process
+// goes on, but this message is not touched, because nobody knows how far its
+// handling came. It returns after AckWait, and the log says so each time.
+func (d *Dispatcher) handle(work context.Context, msg jetstream.Msg) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.metrics.panics.Inc()
+			d.log.Error().Err(fmt.Errorf("panic: %v\n%s", v, debug.Stack())).
+				Str(logkey.Subject, msg.Subject()).Msg("handling of a message panicked; it was left in the queue")
+		}
+	}()
+	meta, err := msg.Metadata()
+	if err != nil {
+		d.log.Error().Err(err).Str(logkey.Subject, msg.Subject()).Msg("message has no metadata; it was left in the queue")
+		return
+	}
+	r := request{
+		subject: msg.Subject(), body: msg.Data(),
+		seq: meta.Sequence.Stream, sent: meta.Timestamp, deliveries: meta.NumDelivered,
+	}
+	ctx, cancel := context.WithTimeout(work, d.o.HandleFor)
+	defer cancel()
+	f := d.decide(ctx, r)
+	d.metrics.handled.WithLabelValues(f.result).Inc()
+	d.finish(msg, f)
+}
+
+// finish tells the server. A lost answer is harmless: the message comes back,
+// and its second handling finds what the first one wrote.
+func (d *Dispatcher) finish(msg jetstream.Msg, f fate) {
+	var err error
+	switch {
+	case f.ack:
+		err = msg.Ack()
+	case f.after > 0:
+		err = msg.NakWithDelay(f.after)
+	}
+	if err != nil {
+		d.log.Warn().Err(err).Str(logkey.Subject, msg.Subject()).Msg("a message could not be acknowledged; it will come back")
+	}
+}
+
+// decide finds out what the message is.
+func (d *Dispatcher) decide(ctx context.Context, r request) fate {
+	tenant, kind, err := messages.ParseOrderSubject(r.subject)
+	r.tenant, r.kind = tenant, kind
+	switch {
+	case err != nil:
+		return d.bury(ctx, r, messages.ReasonInvalidOrder, err.Error(), "")
+	case !messages.ValidTenant(tenant):
+		return d.bury(ctx, r, messages.ReasonInvalidOrder, "the tenant in the subject is unusable or reserved", "")
+	}
+	switch kind {
+	case messages.SubmitRequest:
+		return d.submit(ctx, r)
+	case messages.CancelRequest:
+		return d.cancel(ctx, r)
+	case messages.ConfirmRequest:
+		return d.confirm(ctx, r)
+	default:
+		return d.bury(ctx, r, messages.ReasonInvalidOrder, "the subject names no known request", "")
+	}
+}
+
+// bury moves the message to the dead letters. It is acknowledged only when it
+// is stored there.
+func (d *Dispatcher) bury(ctx context.Context, r request, reason messages.Reason, cause, orderID string) fate {
+	origin := messages.Origin(messages.StreamOrders, r.seq, r.subject)
+	if err := d.queue.Bury(ctx, messages.DeadOrders(r.tenant), r.body, reason, cause, origin, orderID); err != nil {
+		f := d.trouble(r, orderID, err, "a dead letter was not stored")
+		if errors.Is(err, queue.ErrFull) {
+			d.log.Error().Err(err).Msg("dead letters have no room; messages stay in the queue until they have: raise DLQ_MAX_BYTES")
+			f.after = d.pace.room
+		}
+		return f
+	}
+	d.log.Warn().Str(logkey.Tenant, r.tenant).Str(logkey.OrderID, orderID).Str(logkey.Subject, r.subject).
+		Uint64(logkey.StreamSeq, r.seq).Str(logkey.Reason, string(reason)).Msg("message became a dead letter")
+	return done(string(reason))
+}
+
+// trouble is every error that says nothing about the order: try again, soon.
+func (d *Dispatcher) trouble(r request, orderID string, err error, what string) fate {
+	d.log.Warn().Err(err).Str(logkey.Tenant, r.tenant).Str(logkey.OrderID, orderID).
+		Uint64(logkey.StreamSeq, r.seq).Uint64(logkey.Deliveries, r.deliveries).Msg(what)
+	return later(d.pace.trouble, resultTrouble)
+}

@@ -1,0 +1,59 @@
+package dispatcher
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// The results that are counted, beside the types of the events written for
+// requests and the reasons of dead letters. The set is closed, so that no text
+// from outside becomes a label.
+const (
+	resultAccepted  = "accepted"
+	resultRejected  = "rejected"
+	resultDuplicate = "duplicate" // known already: no effect
+	resultAsked     = "asked"     // the provider is asked to cancel or confirm
+	resultWaiting   = "waiting"   // kept until the outcome of a request
+	resultUnknown   = "unknown"   // kept until the order appears
+	resultNoRoom    = "no_room"   // kept until the ledger has room
+	resultTrouble   = "trouble"   // kept because something did not answer
+)
+
+type metrics struct {
+	handled *prometheus.CounterVec
+	accept  prometheus.Histogram
+	panics  prometheus.Counter
+	looked  prometheus.Counter
+	found   prometheus.Counter
+	backlog *prometheus.GaugeVec
+	paused  *prometheus.GaugeVec
+	full    prometheus.Gauge
+}
+
+// newMetrics registers the metrics with r; with nil they count for nobody.
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Namespace: "beltline", Subsystem: "dispatcher", Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Namespace: "beltline", Subsystem: "dispatcher", Name: name, Help: help}
+	}
+	return &metrics{
+		handled: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "beltline", Subsystem: "dispatcher", Name: "messages_total",
+			Help: "Messages of ORDERS handled, by what came of them; a message that is kept counts each time.",
+		}, []string{"result"}),
+		accept: f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "beltline", Subsystem: "dispatcher", Name: "accept_seconds",
+			Help:    "Time from taking an order until its event and its command are stored.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+		panics:  counter("panics_total", "Messages whose handling panicked; they stay in the queue. Anything but 0 needs a human."),
+		looked:  counter("sweep_looks_total", "Unfinished orders whose place in the queue the sweeper looked up."),
+		found:   counter("sweep_finds_total", "Unfinished orders that had nothing in the queue and were driven again."),
+		backlog: f.NewGaugeVec(gauge("place_backlog", "Place commands that wait for a provider."), []string{"provider"}),
+		paused:  f.NewGaugeVec(gauge("paused", "1 while no orders are taken because too many wait for the provider."), []string{"provider"}),
+		full:    f.NewGauge(gauge("ledger_full", "1 while no orders are taken because the ledger has no room.")),
+	}
+}

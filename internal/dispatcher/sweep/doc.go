@@ -1,0 +1,24 @@
+// Package sweep finds orders that have fallen out of the queue and puts them
+// back: the promise that nothing depends on a message surviving.
+//
+// One of all dispatchers leads, by a lease in the KV bucket. The leader follows
+// EVENTS and keeps an index of the unfinished orders: where each one's last
+// event is, and when something must have happened. Only orders that are past
+// that time by a grace are suspects, and only suspects are asked about. A
+// suspect that is found waiting is looked at again later, each time at twice
+// the distance, so that a long backlog is not asked about over and over.
+//
+// It promises that an unfinished order with nothing in the queue gets a
+// command again, and that at most one process at a time does so while clocks
+// run evenly. A second leader would do no harm: a command only points at an
+// event, and the ledger decides who may act.
+//
+// The index is saved in the bucket every few minutes, so that a restart reads
+// only what came since. Measured on two cores: 100,000 unfinished orders take
+// 1.0 MiB there and 0.2 s to save or load, against 4 s and more to read a ledger
+// of a million events again. An index that would take more than 16 MiB is not
+// saved, and is then built from the whole ledger.
+//
+// It never writes an event, and never decides what an order needs: that is the
+// state machine's answer, given by the dispatcher. Only the dispatcher imports it.
+package sweep

@@ -1,0 +1,196 @@
+package sweep
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+const (
+	snapshotKey     = "sweeper"
+	snapshotVersion = 1
+	// partBytes stays below the least max_payload that the contract allows.
+	partBytes = 128 << 10
+	maxParts  = 128
+)
+
+// errTooLarge is returned for an index that is not worth saving.
+var errTooLarge = errors.New("index is too large to be saved")
+
+// pointer is the value of snapshotKey: it names the parts of the saved index.
+// There are two sets of parts, a and b, written in turn, so that the pointer
+// always names a whole one and the bucket does not grow.
+type pointer struct {
+	V      int    `json:"v"`
+	Set    string `json:"set"`
+	Parts  int    `json:"parts"`
+	Orders int    `json:"orders"`
+}
+
+// header is the first line inside the parts. It says which ledger the index
+// was made from; the checksum of gzip covers it together with the orders, so
+// that parts of two writers never pass for one index.
+type header struct {
+	V      int       `json:"v"`
+	Seq    uint64    `json:"seq"`
+	Ledger time.Time `json:"ledger"` // when EVENTS was created
+	Orders int       `json:"orders"`
+}
+
+func partKey(set string, n int) string { return fmt.Sprintf("%s.%s.%d", snapshotKey, set, n) }
+
+// encode writes the index: a header, and a line for each order.
+func (x *index) encode(ledger time.Time) ([]byte, int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var buf bytes.Buffer
+	zip := gzip.NewWriter(&buf)
+	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items)})
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, err := fmt.Fprintf(zip, "%s\n", head); err != nil {
+		return nil, 0, err
+	}
+	for _, it := range x.items {
+		if _, err := fmt.Fprintf(zip, "%s %s %d %d\n", it.key, it.provider, it.seq, it.due.UnixMilli()); err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := zip.Close(); err != nil {
+		return nil, 0, err
+	}
+	return buf.Bytes(), len(x.items), nil
+}
+
+// decode fills an empty index. The index is not to be used after an error.
+func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
+	zip, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewReader(zip)
+	first, err := lines.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	var h header
+	if err := json.Unmarshal(first, &h); err != nil {
+		return err
+	}
+	switch {
+	case h.V != snapshotVersion:
+		return fmt.Errorf("version %d", h.V)
+	case !h.Ledger.Equal(ledger):
+		return errors.New("made from another ledger")
+	case h.Seq > lastSeq:
+		return fmt.Errorf("made at sequence %d, but the ledger ends at %d: it was restored from an older copy", h.Seq, lastSeq)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for {
+		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) { // the checksum was right
+			break
+		}
+		if err != nil {
+			return err
+		}
+		it, err := parseItem(line)
+		if err != nil {
+			return err
+		}
+		x.items[it.key] = it
+	}
+	if len(x.items) != h.Orders {
+		return fmt.Errorf("has %d orders instead of %d", len(x.items), h.Orders)
+	}
+	x.seq = h.Seq
+	return nil
+}
+
+func parseItem(line string) (*item, error) {
+	var it item
+	var due int64
+	if _, err := fmt.Sscanf(line, "%s %s %d %d\n", &it.key, &it.provider, &it.seq, &due); err != nil {
+		return nil, fmt.Errorf("unreadable line: %w", err)
+	}
+	tenant, id, ok := strings.Cut(it.key, "/")
+	if !ok || !messages.ValidTenant(tenant) || !messages.ValidToken(id) || !it.provider.Known() {
+		return nil, fmt.Errorf("unusable order %q", it.key)
+	}
+	it.due = time.UnixMilli(due)
+	it.look = it.due
+	return &it, nil
+}
+
+// save stores the index in the set of parts that is not in use.
+func (x *index) save(ctx context.Context, kv jetstream.KeyValue, ledger time.Time) error {
+	b, count, err := x.encode(ledger)
+	if err != nil {
+		return err
+	}
+	parts := (len(b) + partBytes - 1) / partBytes
+	if parts > maxParts {
+		return fmt.Errorf("%w: %d orders, %d bytes", errTooLarge, count, len(b))
+	}
+	set := "a"
+	if old, err := readPointer(ctx, kv); err == nil && old.Set == set {
+		set = "b"
+	}
+	for n := range parts {
+		part := b[n*partBytes : min((n+1)*partBytes, len(b))]
+		if _, err := kv.Put(ctx, partKey(set, n), part); err != nil {
+			return err
+		}
+	}
+	p, err := json.Marshal(pointer{V: snapshotVersion, Set: set, Parts: parts, Orders: count})
+	if err != nil {
+		return err
+	}
+	_, err = kv.Put(ctx, snapshotKey, p)
+	return err
+}
+
+func readPointer(ctx context.Context, kv jetstream.KeyValue) (pointer, error) {
+	entry, err := kv.Get(ctx, snapshotKey)
+	if err != nil {
+		return pointer{}, err
+	}
+	var p pointer
+	if err := json.Unmarshal(entry.Value(), &p); err != nil {
+		return pointer{}, err
+	}
+	if p.V != snapshotVersion || p.Parts < 1 || p.Parts > maxParts {
+		return pointer{}, fmt.Errorf("unusable pointer %+v", p)
+	}
+	return p, nil
+}
+
+// load fills an empty index from the bucket. Any error means: build it anew.
+func (x *index) load(ctx context.Context, kv jetstream.KeyValue, ledger time.Time, lastSeq uint64) error {
+	p, err := readPointer(ctx, kv)
+	if err != nil {
+		return err
+	}
+	var all []byte
+	for n := range p.Parts {
+		entry, err := kv.Get(ctx, partKey(p.Set, n))
+		if err != nil {
+			return fmt.Errorf("part %d: %w", n, err)
+		}
+		all = append(all, entry.Value()...)
+	}
+	return x.decode(all, ledger, lastSeq)
+}
