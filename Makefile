@@ -1,0 +1,80 @@
+# Beltline. `make` alone lists the targets. Everything runs with Go, make, git
+# and bash; the network is used only to fetch modules.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TIMEOUT  ?= 300s
+FUZZTIME ?= 10s
+BENCH    ?= .
+# The packages in which a data race could buy twice or lose an order. They are
+# filtered by what exists, so that a fresh checkout of any age can run this.
+CORE := $(foreach d,internal/order internal/ledger internal/worker internal/dispatcher \
+	internal/queue internal/ratelimit internal/providerhttp internal/app pkg/money pkg/messages pkg/providers,\
+	$(if $(wildcard $(d)/*.go),./$(d)/...))
+COMMANDS := $(patsubst cmd/%/,%,$(dir $(wildcard cmd/*/main.go)))
+
+# Without -buildvcs the commit would be unknown to --version; pass it by hand.
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+APP     := github.com/beltline-io/beltline/internal/app
+LDFLAGS := -s -w -X $(APP).version=$(VERSION) -X $(APP).commit=$(COMMIT)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run everything in one process against fake providers
+	$(GO) run ./cmd/beltline demo
+
+.PHONY: test
+test: ## run all tests, and say in one line how it went
+	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
+	code=0; $(GO) test -timeout $(TIMEOUT) ./... 2>&1 | tee "$$out" || code=$$?; \
+	awk -v code=$$code '$$1 == "ok" {ok++} $$1 == "FAIL" && $$2 ~ /\// {bad++} /no test files/ {none++} \
+		END {printf "\n%s: %d packages passed, %d failed, %d without tests\n", code ? "FAILED" : "PASSED", ok, bad, none}' "$$out"; \
+	exit $$code
+
+.PHONY: race
+race: ## run the core packages under the race detector
+	$(GO) test -race -timeout $(TIMEOUT) $(CORE)
+
+.PHONY: lint
+lint: ## vet, gofmt, staticcheck and go mod tidy
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+.PHONY: check
+check: lint test race ## everything that must hold before a merge
+
+.PHONY: bench
+bench: ## run the Go benchmarks (BENCH=regexp)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: build
+build: ## build every program into bin/
+	@mkdir -p bin
+	@for c in $(COMMANDS); do echo "bin/$$c"; CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/$$c ./cmd/$$c; done
+
+.PHONY: generate
+generate: ## write the generated files anew (schemas, diagrams)
+	$(GO) generate ./...
+
+.PHONY: tidy
+tidy: ## tidy both modules
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | while read -r file; do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
+			echo "== $$target ($$(dirname "$$file"))"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
