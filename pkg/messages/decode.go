@@ -57,6 +57,13 @@ func orderFields() []field {
 	}
 }
 
+// The tables of the bodies that upstream sends.
+var (
+	orderTable   = orderFields()
+	cancelTable  = cancelFields()
+	confirmTable = confirmFields()
+)
+
 // DecodeOrder reads the body of an order strictly. The error is an
 // [*InvalidError] with every fault of the body; its ID is empty where no event
 // can be written, because the body cannot be read or its id cannot be used.
@@ -66,7 +73,7 @@ func DecodeOrder(body []byte) (*Order, error) {
 	if !ok {
 		return nil, &InvalidError{Faults: c.all()}
 	}
-	top := c.object("", root, orderFields())
+	top := c.object("", root, orderTable)
 	provider, kind := get[Provider](top, "provider"), get[Kind](top, "kind")
 	params := c.params(top, provider, kind)
 	id := get[string](top, "id")
@@ -101,12 +108,12 @@ func (c *checker) params(top record, p Provider, k Kind) Params {
 	if k == "" {
 		return nil
 	}
-	sellers := slices.DeleteFunc(kindSpecs(), func(s kindSpec) bool { return s.kind != k || p != "" && s.provider != p })
-	if len(sellers) == 0 {
+	at := slices.IndexFunc(kindSpecs, func(s kindSpec) bool { return s.kind == k && (p == "" || s.provider == p) })
+	if at < 0 {
 		c.fault("/kind", "is not sold by %s, which has %s", p, joinKinds(kindsOf(p)))
 		return nil
 	}
-	spec := sellers[0]
+	spec := kindSpecs[at]
 	if spec.limited && !top.given["max_cost"] {
 		c.fault("/max_cost", "is required for %s", k)
 	}
@@ -154,7 +161,7 @@ func cancelFields() []field {
 
 // DecodeCancel reads the body of a cancel request as strictly as [DecodeOrder].
 func DecodeCancel(body []byte) (CancelOrder, error) {
-	rec, err := decodeFlat(body, cancelFields())
+	rec, err := decodeFlat(body, cancelTable)
 	if err != nil {
 		return CancelOrder{}, err
 	}
@@ -173,7 +180,7 @@ func confirmFields() []field {
 
 // DecodeConfirm reads the body of a confirm request as strictly as [DecodeOrder].
 func DecodeConfirm(body []byte) (ConfirmOrder, error) {
-	rec, err := decodeFlat(body, confirmFields())
+	rec, err := decodeFlat(body, confirmTable)
 	if err != nil {
 		return ConfirmOrder{}, err
 	}

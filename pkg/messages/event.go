@@ -126,6 +126,9 @@ type Work struct {
 	// Answered: the owner of the last attempt has answered; told again, its
 	// answer is the same one whose acknowledgement was lost.
 	Answered bool `json:"answered,omitempty"`
+	// Acted: the customer has done what action_required asked, so an older look
+	// that still asks for it is no news.
+	Acted bool `json:"acted,omitempty"`
 	// DoubtSince is when the doubt began.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
 	// Contradicted: an answer came late that cannot be true together with the state.

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -175,22 +176,28 @@ func boolean() rule {
 	}}
 }
 
-// bounds narrows a decimal; nil and 0 mean no bound of that kind.
+// bounds narrows a decimal; nil means no bound of that kind.
 type bounds struct {
 	least, most *money.Decimal
-	places      int
+	places      int // at most so many; 0 means as many as money can hold
 }
+
+// Digits of an amount: together no more than pkg/money can hold.
+const (
+	maxWhole  = 12
+	maxPlaces = 18
+)
 
 // decimal is an amount: a string, never a JSON number, and greater than 0.
 func decimal(b bounds) rule {
-	places := "+"
-	if b.places > 0 {
-		places = "{1," + strconv.Itoa(b.places) + "}"
+	places := b.places
+	if places == 0 {
+		places = maxPlaces
 	}
-	pattern := `^(0|[1-9][0-9]*)(\.[0-9]` + places + `)?$`
+	pattern := fmt.Sprintf(`^(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?$`, maxWhole-1, places)
 	re := regexp.MustCompile(pattern)
 	return rule{
-		schema: schema{"type": "string", "pattern": pattern, "maxLength": 31, "not": schema{"pattern": `^[0.]+$`}},
+		schema: schema{"type": "string", "pattern": pattern, "not": schema{"pattern": `^[0.]+$`}},
 		check: func(c *checker, at string, n node) any {
 			if n.kind == numberNode {
 				c.fault(at, `must be a decimal in a string, such as "560.10", not a number`)
@@ -202,12 +209,10 @@ func decimal(b bounds) rule {
 			}
 			d, err := money.ParseDecimal(s)
 			switch {
-			case err != nil:
-				c.fault(at, `must be a decimal such as "560.10"`)
-			case d.Sign() <= 0:
+			case err == nil && d.Sign() <= 0:
 				c.fault(at, "must be greater than 0")
-			case !re.MatchString(s):
-				c.fault(at, "must have at most %d decimal places", b.places)
+			case err != nil || !re.MatchString(s):
+				c.fault(at, `must be a decimal such as "560.10", with at most %d digits before the point and %d after it`, maxWhole, places)
 			case b.least != nil && d.Cmp(*b.least) < 0:
 				c.fault(at, "must be at least %s", b.least)
 			case b.most != nil && d.Cmp(*b.most) > 0:
@@ -221,16 +226,18 @@ func decimal(b bounds) rule {
 }
 
 func instant() rule {
+	// time.Parse alone would take an hour of one digit and a comma for the point.
+	const pattern = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	re := regexp.MustCompile(pattern)
 	return rule{
-		schema: schema{"type": "string", "format": "date-time"},
+		schema: schema{"type": "string", "format": "date-time", "pattern": pattern},
 		check: func(c *checker, at string, n node) any {
 			s, ok := stringOf(c, at, n)
 			if !ok {
 				return nil
 			}
-			var t time.Time
-			// UnmarshalText is stricter than time.Parse, which takes commas and hours of one digit.
-			if err := t.UnmarshalText([]byte(s)); err != nil || !writable(t) {
+			t, err := time.Parse(time.RFC3339, s)
+			if err != nil || !re.MatchString(s) || !writable(t) {
 				c.fault(at, "must be a time as RFC 3339 has it, such as 2026-12-01T10:00:00Z")
 				return nil
 			}
