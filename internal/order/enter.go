@@ -33,6 +33,9 @@ func enter(e, last *messages.Event, c Change) {
 	if c.Input.decision() {
 		e.Work.Contradicted = false
 	}
+	if last != nil && last.State == actionRequired && e.State == processing {
+		e.Work.Acted = true
+	}
 	// A contradiction that came late stays in sight until an operator decides.
 	e.NeedsOperator = e.Work.Contradicted
 	switch e.State {
@@ -75,7 +78,7 @@ func claim(e *messages.Event, c Change) {
 	e.Attempt++
 	e.Work.Nonce, e.Work.Owner = c.Intent.Nonce, c.Intent.Owner
 	e.Work.ReferenceN, e.Work.NewReference = c.Intent.ReferenceN, false
-	e.Work.Answered = false
+	e.Work.Answered, e.Work.Acted = false, false
 	e.Work.Unheard = false                         // from now on a refusal speaks of this request only
 	if c.Input != Repeat || c.Intent.Plan != nil { // a repeat sends what the first sent
 		e.Work.Plan = c.Intent.Plan

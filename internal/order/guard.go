@@ -161,7 +161,7 @@ func requested(last *messages.Event, m move, c *Change) move {
 	}
 }
 
-// outweighed drops news that is none, and stops whatever would say "not
+// outweighed drops news that is old or none, and stops whatever would say "not
 // bought" while there is evidence that it was.
 func outweighed(last *messages.Event, m move, c *Change) move {
 	switch {
@@ -169,6 +169,8 @@ func outweighed(last *messages.Event, m move, c *Change) move {
 		return ignore
 	case m.verdict == Write && m.event == last.State && !uncertain(m.event) && !news(last, c):
 		return ignore
+	case m.event == actionRequired && last.State == processing && work(last).Acted:
+		return ignore // seen before the customer acted, told after
 	case work(last).Contradicted && !c.Input.decision() && notBought(m.event):
 		c.NeedsOperator = true
 		return to(unresolved)

@@ -120,7 +120,8 @@ var table = [inputs]row{
 		unresolved: to(processing), actionRequired: to(processing), retrying: to(processing), processing: to(processing),
 	}, rest: ignore},
 	SeenActionRequired: {in: states{
-		unresolved: to(actionRequired), retrying: to(actionRequired), actionRequired: to(actionRequired),
+		unresolved: to(actionRequired), retrying: to(actionRequired), processing: to(actionRequired),
+		actionRequired: to(actionRequired),
 	}, rest: ignore},
 	SeenOnHold: {in: states{
 		unresolved: to(onHold), processing: to(onHold), actionRequired: to(onHold), retrying: to(onHold), onHold: to(onHold),
