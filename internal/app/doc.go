@@ -10,5 +10,5 @@
 //
 // It never knows what the program does, and decides nothing about orders.
 //
-// Programs (cmd/...) import it; no other package of the pipeline does.
+// Programs (cmd and internal/programs) import it; no part of the pipeline does.
 package app
