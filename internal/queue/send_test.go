@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,5 +192,51 @@ func TestSend_LosesNothingWhenTheLeaderChanges(t *testing.T) {
 		if waiting == nil || timer == nil {
 			t.Errorf("o-%d: command %v, timer %v", i, waiting != nil, timer != nil)
 		}
+	}
+}
+
+// answers makes a server that gives the publisher these answers in turn, and
+// counts them.
+func answers(t *testing.T, replies ...string) (*queue.Queue, *atomic.Int32) {
+	t.Helper()
+	srv := natstest.Start(t)
+	var asked atomic.Int32
+	_, err := srv.Conn(t).Subscribe("commands.>", func(m *nats.Msg) {
+		i := min(int(asked.Add(1)), len(replies)) - 1
+		_ = m.Respond([]byte(replies[i]))
+	})
+	must(t, err)
+	return queue.New(srv.JS(t)), &asked
+}
+
+const stored = `{"stream":"COMMANDS","seq":1}`
+
+func refusal(code, errCode int) string {
+	return fmt.Sprintf(`{"error":{"code":%d,"err_code":%d,"description":"refused"},"stream":"COMMANDS","seq":0}`, code, errCode)
+}
+
+func TestSend_RepeatsWhatMayPassAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer string
+		times  int32
+		stored bool
+	}{
+		"store failed":           {refusal(503, 10077), 3, true},
+		"no leader":              {refusal(503, 10008), 3, true},
+		"no resources":           {refusal(503, 10023), 3, true},
+		"account is full":        {refusal(400, 10002), 3, true},
+		"not an answer":          {"?", 3, true},
+		"schedules are disabled": {refusal(400, 10188), 1, false},
+		"message is too large":   {refusal(400, 10054), 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, asked := answers(t, tt.answer, tt.answer, stored)
+			err := q.Send(t.Context(), p, messages.Place, command("o-1"))
+			if (err == nil) != tt.stored || asked.Load() != tt.times {
+				t.Errorf("asked %d times instead of %d: %v", asked.Load(), tt.times, err)
+			}
+		})
 	}
 }

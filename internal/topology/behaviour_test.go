@@ -30,14 +30,15 @@ func timer(i int, at time.Time) *nats.Msg {
 // fill publishes timers first, so that they are the oldest messages, and then commands.
 func fill(t *testing.T, js jetstream.JetStream, at time.Time) {
 	t.Helper()
+	patient := jetstream.WithStallWait(natstest.Patience)
 	for i := range manyTimers {
-		if _, err := js.PublishMsgAsync(timer(i, at)); err != nil {
+		if _, err := js.PublishMsgAsync(timer(i, at), patient); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range manyCommands {
 		subject := messages.CommandSubject(messages.GamesDrop, messages.Place, "acme", fmt.Sprintf("c-%d", i))
-		if _, err := js.PublishAsync(subject, []byte(`{"v":1}`)); err != nil {
+		if _, err := js.PublishAsync(subject, []byte(`{"v":1}`), patient); err != nil {
 			t.Fatal(err)
 		}
 	}

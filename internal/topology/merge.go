@@ -77,8 +77,9 @@ func mergeMetadata(have, want map[string]string) map[string]string {
 	return out
 }
 
-// mergeConsumer changes have into want. PauseUntil stays as it is: an update
-// that left it out would resume a consumer that a closed lane has paused.
+// mergeConsumer changes have into want. What a closed lane has paused stays
+// paused: the server takes no pause from an update (2.15.2), and we send back
+// the one we found.
 func mergeConsumer(have, want jetstream.ConsumerConfig) jetstream.ConsumerConfig {
 	out := have
 	out.Description = want.Description
