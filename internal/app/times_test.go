@@ -64,6 +64,8 @@ func TestTimes_AnOrderThatBreaksThePromiseIsAFault(t *testing.T) {
 		{"a lease of nothing", "", vars{"LEASE": "0s"}, []string{"LEASE"}},
 		{"a negative time-out", messages.GamesDrop, vars{"GAMESDROP_TIMEOUT": "-1s"}, []string{"GAMESDROP_TIMEOUT"}},
 		{"a time-out beyond the hold down", "", vars{"GAMESDROP_TIMEOUT": "20m"}, []string{"HOLD_DOWN"}},
+		{"a hold down that suits the provider in use", "", vars{"GAMESDROP_TIMEOUT": "300ms", "LEASE": "500ms", "ACK_WAIT": "1s", "HOLD_DOWN": "5s"}, nil},
+		{"a hold down that suits nobody", "", vars{"HOLD_DOWN": "5s"}, []string{"HOLD_DOWN"}},
 		{"first poll after the longest", "", vars{"POLL_FIRST": "2h"}, []string{"POLL_FIRST"}},
 		{"first poll as long as the longest", "", vars{"POLL_FIRST": "1h"}, nil},
 		{"no wait for absence", "", vars{"ABSENCE_WAIT": "0s"}, []string{"ABSENCE_WAIT"}},
