@@ -151,14 +151,14 @@ func (x *index) doubt(messages uint64, now time.Time) bool {
 	for _, it := range x.items {
 		if !it.due.After(now) {
 			overdue++
-			far = far || it.step > x.every
+			far = far || it.step > 0 && it.look.After(now)
 		}
 	}
 	if overdue <= messages || !far {
 		return false
 	}
 	for _, it := range x.items {
-		if !it.due.After(now) {
+		if it.step > 0 && !it.due.After(now) { // the others are near, or were driven just now
 			it.look, it.step = now, 0
 		}
 	}

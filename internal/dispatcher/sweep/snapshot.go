@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,11 +122,19 @@ func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
 }
 
 func parseItem(line string) (*item, error) {
-	var it item
-	var due int64
-	if _, err := fmt.Sscanf(line, "%s %s %d %d\n", &it.key, &it.provider, &it.seq, &due); err != nil {
-		return nil, fmt.Errorf("unreadable line: %w", err)
+	fields := strings.Fields(line)
+	if len(fields) != 4 {
+		return nil, errors.New("unreadable line")
 	}
+	seq, err := strconv.ParseUint(fields[2], 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	due, err := strconv.ParseInt(fields[3], 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	it := item{key: fields[0], provider: messages.Provider(fields[1]), seq: seq}
 	tenant, id, ok := strings.Cut(it.key, "/")
 	if !ok || !messages.ValidTenant(tenant) || !messages.ValidToken(id) || !it.provider.Known() {
 		return nil, fmt.Errorf("unusable order %q", it.key)
@@ -136,13 +145,13 @@ func parseItem(line string) (*item, error) {
 }
 
 // save stores the index in the set of parts that is not in use.
-func (x *index) save(ctx context.Context, kv jetstream.KeyValue, ledger time.Time) error {
+func (x *index) save(ctx context.Context, kv jetstream.KeyValue, ledger time.Time, most int) error {
 	b, count, err := x.encode(ledger)
 	if err != nil {
 		return err
 	}
 	parts := (len(b) + partBytes - 1) / partBytes
-	if parts > maxParts {
+	if parts > most {
 		return fmt.Errorf("%w: %d orders, %d bytes", errTooLarge, count, len(b))
 	}
 	set := "a"

@@ -135,7 +135,7 @@ func (s *Sweeper) lead(ctx context.Context, kv jetstream.KeyValue) {
 			return
 		}
 		at := x.position()
-		if err := x.save(ctx, kv, created); err != nil {
+		if err := x.save(ctx, kv, created, maxParts); err != nil {
 			s.log.Warn().Err(err).Msg("index of unfinished orders was not saved")
 			return
 		}
@@ -194,10 +194,15 @@ func (s *Sweeper) begin(ctx context.Context, kv jetstream.KeyValue) (*index, tim
 	}
 }
 
-// round looks at the suspects. It stops after its budget unless much is
-// missing, as when the queue was lost: then it goes on to the end.
+// round is what is done every so often.
 func (s *Sweeper) round(ctx context.Context, x *index) {
 	s.compare(ctx, x)
+	s.sweep(ctx, x)
+}
+
+// sweep looks at the suspects. It stops after its budget unless much is
+// missing, as when the queue was lost: then it goes on to the end.
+func (s *Sweeper) sweep(ctx context.Context, x *index) {
 	suspects := x.suspects(s.o.Now())
 	looked, found := 0, 0
 	for len(suspects) > 0 && ctx.Err() == nil {

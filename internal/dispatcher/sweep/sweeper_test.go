@@ -1,0 +1,314 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/dispatcher/sweep"
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+const patience = 20 * time.Second
+
+func until(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setUp(t testing.TB) (*natstest.Server, jetstream.JetStream) {
+	t.Helper()
+	srv := natstest.Start(t)
+	js := srv.JS(t)
+	s := topology.Default()
+	s.EventsMaxBytes = 1 << 30
+	_, err := topology.Setup(t.Context(), js, s)
+	must(t, err)
+	return srv, js
+}
+
+// candidate is a sweeper on a connection of its own, on the real server.
+type candidate struct {
+	*sweep.Sweeper
+	nc   *nats.Conn
+	quit func()
+
+	mu     sync.Mutex
+	driven []string
+}
+
+func (c *candidate) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.driven...)
+}
+
+func launch(t *testing.T, srv *natstest.Server, name string, edit func(*sweep.Options)) *candidate {
+	t.Helper()
+	c := &candidate{nc: srv.Conn(t)}
+	js, err := jetstream.New(c.nc)
+	must(t, err)
+	l, err := ledger.Open(t.Context(), c.nc, js, ledger.Options{})
+	must(t, err)
+	t.Cleanup(l.Close)
+	q := queue.New(js)
+	o := newWorld().options()
+	o.Instance, o.Now = name, time.Now
+	o.Every, o.Grace, o.LeaseFor = 20*time.Millisecond, 20*time.Millisecond, 400*time.Millisecond
+	if edit != nil {
+		edit(&o)
+	}
+	c.Sweeper = sweep.New(js, l, q, func(ctx context.Context, last *ledger.Entry) error {
+		c.mu.Lock()
+		c.driven = append(c.driven, last.Event.OrderID)
+		c.mu.Unlock()
+		return q.Send(ctx, last.Event.Provider, messages.Place, messages.CommandFor(last.Event, last.Seq))
+	}, o)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() { c.Run(ctx); close(done) }()
+	c.quit = sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(c.quit)
+	return c
+}
+
+// write stores accepted orders in the real ledger.
+func write(t testing.TB, js jetstream.JetStream, ids ...string) {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), js.Conn(), js, ledger.Options{})
+	must(t, err)
+	defer l.Close()
+	for _, id := range ids {
+		_, err := l.Append(t.Context(), accepted(id), 0)
+		must(t, err)
+	}
+}
+
+func TestRun_OneSweepsAndAnotherTakesOver(t *testing.T) {
+	t.Parallel()
+	for name, die := range map[string]func(*candidate){
+		"when it ends":          func(c *candidate) { c.quit() },
+		"when it dies silently": func(c *candidate) { c.nc.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv, js := setUp(t)
+			a := launch(t, srv, "a", nil)
+			until(t, "a leads", a.Leading)
+			b := launch(t, srv, "b", nil)
+			write(t, js, "o1")
+			until(t, "o1 is driven", func() bool { return len(a.all()) == 1 })
+			if b.Leading() || len(b.all()) > 0 {
+				t.Error("two sweep at once")
+			}
+			die(a)
+			until(t, "b leads", b.Leading)
+			until(t, "a does not", func() bool { return !a.Leading() })
+			write(t, js, "o2")
+			until(t, "o2 is driven", func() bool { return len(b.all()) > 0 })
+			if diff := cmp.Diff([]string{"o2"}, b.all()); diff != "" { // o1 waits in the queue
+				t.Errorf("driven (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRun_SweeperSurvivesRestartOfTheServer(t *testing.T) {
+	t.Parallel()
+	srv, js := setUp(t)
+	a := launch(t, srv, "a", nil)
+	write(t, js, "o1")
+	until(t, "o1 is driven", func() bool { return len(a.all()) == 1 })
+	srv.Restart(t)
+	until(t, "the client is back", func() bool { return js.Conn().IsConnected() })
+	write(t, js, "o2")
+	until(t, "o2 is driven", func() bool { return len(a.all()) == 2 })
+}
+
+func TestRun_RestartReadsOnlyWhatCameSinceTheIndexWasSaved(t *testing.T) {
+	t.Parallel()
+	srv, js := setUp(t)
+	saving := func(o *sweep.Options) { o.SaveEvery = 30 * time.Millisecond; o.Grace = time.Hour }
+	a := launch(t, srv, "a", saving)
+	write(t, js, "o1", "o2")
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	saved := func(orders int) func() bool {
+		return func() bool {
+			e, err := kv.Get(t.Context(), "sweeper")
+			return err == nil && strings.Contains(string(e.Value()), fmt.Sprintf(`"orders":%d`, orders))
+		}
+	}
+	until(t, "the index is saved", saved(2))
+	a.quit()
+	// What the index covers is taken out of the ledger: only the saved index
+	// can still know of it, and only the ledger of what comes now.
+	events, err := js.Stream(t.Context(), messages.StreamEvents)
+	must(t, err)
+	must(t, events.Purge(t.Context()))
+	write(t, js, "o3")
+	b := launch(t, srv, "b", saving)
+	until(t, "b has saved what it knows", saved(3))
+	b.quit()
+}
+
+func TestSave_IndexComesBackAsItWas(t *testing.T) {
+	t.Parallel()
+	_, js := setUp(t)
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	w := newWorld()
+	x := sweep.NewIndex(w.options())
+	for n := range 30_000 {
+		w.add(t, x, n, true)
+	}
+	late := start.Add(time.Hour)
+	for range 3 { // both sets of parts are written over
+		must(t, x.Save(t.Context(), kv, start))
+		y := sweep.NewIndex(w.options())
+		must(t, y.Load(t.Context(), kv, start, x.Position()))
+		if y.Position() != x.Position() {
+			t.Errorf("position %d, want %d", y.Position(), x.Position())
+		}
+		if diff := cmp.Diff(x.Keys(late), y.Keys(late)); diff != "" {
+			t.Fatalf("suspects (-want +got):\n%s", diff)
+		}
+		w.add(t, x, 40_000+int(x.Position()), true)
+	}
+}
+
+func TestLoad_RefusesWhatIsNotTheIndexOfThisLedger(t *testing.T) {
+	t.Parallel()
+	_, js := setUp(t)
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	w := newWorld()
+	x := sweep.NewIndex(w.options())
+	for n := range 20_000 {
+		w.add(t, x, n, true)
+	}
+	must(t, x.Save(t.Context(), kv, start))
+	load := func(created time.Time, lastSeq uint64) error {
+		return sweep.NewIndex(w.options()).Load(t.Context(), kv, created, lastSeq)
+	}
+	must(t, load(start, 20_000))
+	if err := load(start.Add(time.Second), 20_000); err == nil {
+		t.Error("the index of another ledger was taken")
+	}
+	if err := load(start, 19_999); err == nil {
+		t.Error("an index from the future of a restored ledger was taken")
+	}
+	part, err := kv.Get(t.Context(), "sweeper.a.0")
+	must(t, err)
+	for name, spoiled := range map[string][]byte{
+		"cut":     part.Value()[:len(part.Value())-1],
+		"changed": append([]byte{part.Value()[0] ^ 1}, part.Value()[1:]...),
+		"empty":   nil,
+	} {
+		_, err := kv.Put(t.Context(), "sweeper.a.0", spoiled)
+		must(t, err)
+		if load(start, 20_000) == nil {
+			t.Errorf("a part that was %s was taken", name)
+		}
+	}
+	must(t, kv.Delete(t.Context(), "sweeper.a.0"))
+	if load(start, 20_000) == nil {
+		t.Error("an index without its first part was taken")
+	}
+	_, err = kv.Put(t.Context(), "sweeper", []byte(`{"v":1,"set":"a","parts":1000000}`))
+	must(t, err)
+	if load(start, 20_000) == nil {
+		t.Error("an unusable pointer was followed")
+	}
+}
+
+func TestSave_TooLargeAnIndexIsNotSaved(t *testing.T) {
+	t.Parallel()
+	_, js := setUp(t)
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	x := sweep.NewIndex(newWorld().options())
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range uint64(20_000) { // ids that cannot be compressed
+		must(t, x.Apply(n+1, accepted(fmt.Sprintf("%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64()))))
+	}
+	if err := x.SaveInto(t.Context(), kv, start, 2); !errors.Is(err, sweep.ErrTooLarge) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := kv.Get(t.Context(), "sweeper"); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		t.Error("a pointer to nothing was left")
+	}
+	must(t, x.Save(t.Context(), kv, start))
+}
+
+func BenchmarkSaveAndLoad100000(b *testing.B) {
+	_, js := setUp(b)
+	kv, err := js.KeyValue(b.Context(), messages.Bucket)
+	must(b, err)
+	o := newWorld().options()
+	x := sweep.NewIndex(o)
+	for n := range uint64(100_000) {
+		must(b, x.Apply(n+1, accepted(fmt.Sprintf("ord-2026-%06d-%x", n, n*2654435761))))
+	}
+	size, err := x.Encoded()
+	must(b, err)
+	for b.Loop() {
+		must(b, x.Save(b.Context(), kv, start))
+		must(b, sweep.NewIndex(o).Load(b.Context(), kv, start, 100_000))
+	}
+	b.ReportMetric(float64(size), "bytes")
+}
+
+func BenchmarkRebuild100000(b *testing.B) {
+	srv, js := setUp(b)
+	const events = 100_000
+	l, err := ledger.Open(b.Context(), js.Conn(), js, ledger.Options{})
+	must(b, err)
+	defer l.Close()
+	var all sync.WaitGroup
+	for lane := range 64 {
+		all.Go(func() {
+			for n := lane; n < events; n += 64 {
+				if _, err := l.Append(b.Context(), accepted(fmt.Sprintf("o%d", n)), 0); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for b.Loop() {
+		o := newWorld().options()
+		o.Now, o.Grace = time.Now, 1000*time.Hour // rebuilt, not swept
+		s := sweep.New(srv.JS(b), l, queue.New(js), nil, o)
+		must(b, s.Rebuild(b.Context(), events))
+	}
+}

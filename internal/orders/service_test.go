@@ -1,0 +1,219 @@
+package orders_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/orders"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type rig struct {
+	srv    *natstest.Server
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	ledger *ledger.Ledger
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	srv := natstest.Start(t)
+	nc := srv.Conn(t)
+	js, err := jetstream.New(nc)
+	must(t, err)
+	_, err = topology.Setup(t.Context(), js, topology.Default())
+	must(t, err)
+	l, err := ledger.Open(t.Context(), nc, js, ledger.Options{})
+	must(t, err)
+	t.Cleanup(l.Close)
+	return &rig{srv, nc, js, l}
+}
+
+func (r *rig) serve(t *testing.T) *orders.Service {
+	t.Helper()
+	s, err := orders.Serve(r.nc, r.ledger, orders.Options{Log: zerolog.Nop()})
+	must(t, err)
+	t.Cleanup(s.Stop)
+	must(t, r.nc.Flush())
+	return s
+}
+
+// write stores an order of the tenant with a canceled event behind it.
+func (r *rig) write(t *testing.T, tenant, id, body string) {
+	t.Helper()
+	e, _ := order.Apply(nil, order.Change{Input: order.Accept, At: time.Now(), New: &order.Submission{
+		Tenant: tenant, OrderID: id, Provider: messages.GamesDrop, Kind: messages.Offer, Order: json.RawMessage(body),
+	}})
+	seq, err := r.ledger.Append(t.Context(), e, 0)
+	must(t, err)
+	e, _ = order.Apply(e, order.Change{Input: order.CancelRequest, At: time.Now(), Evidence: map[string]any{"price": json.Number("1.10")}})
+	_, err = r.ledger.Append(t.Context(), e, seq)
+	must(t, err)
+}
+
+func (r *rig) ask(t *testing.T, subject, body string) *nats.Msg {
+	t.Helper()
+	m, err := r.nc.Request(subject, []byte(body), 10*time.Second)
+	must(t, err)
+	return m
+}
+
+func wantCode(t *testing.T, m *nats.Msg, code string) {
+	t.Helper()
+	if got := m.Header.Get(micro.ErrorCodeHeader); got != code {
+		t.Errorf("code %q (%s), want %q", got, m.Header.Get(micro.ErrorHeader), code)
+	}
+	if code != "" && len(m.Data) > 0 {
+		t.Errorf("an error has a body: %s", m.Data)
+	}
+}
+
+func TestGet_LastEventIsAnsweredAsStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1,"id":"o1","note":"a<b>&c"}`)
+	m := r.ask(t, "svc.orders.acme.get", `{"id":"o1"}`)
+	wantCode(t, m, "")
+	last, err := r.ledger.Last(t.Context(), "acme", "o1")
+	must(t, err)
+	got, err := messages.DecodeEvent(m.Data)
+	must(t, err)
+	if got.N != 2 || got.Type != messages.Canceled || got.Key() != "acme/o1" || !got.Time.Equal(last.Event.Time) {
+		t.Errorf("answer %s", m.Data)
+	}
+	stored, err := r.js.Stream(t.Context(), messages.StreamEvents)
+	must(t, err)
+	raw, err := stored.GetMsg(t.Context(), last.Seq)
+	must(t, err)
+	if !messages.SameContent(raw.Data, m.Data) {
+		t.Errorf("answer %s\nstored %s", m.Data, raw.Data)
+	}
+}
+
+func TestHistory_AllEventsAreAnsweredInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1}`)
+	m := r.ask(t, "svc.orders.acme.history", `{"id":"o1"}`)
+	wantCode(t, m, "")
+	var all []*messages.Event
+	must(t, json.Unmarshal(m.Data, &all))
+	if len(all) != 2 || all[0].Type != messages.Accepted || all[1].Type != messages.Canceled {
+		t.Errorf("answer %s", m.Data)
+	}
+}
+
+func TestHistory_ThatDoesNotFitSaysHowToReadIt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "big", `{"v":1,"x":"`+strings.Repeat("a", 100<<10)+`"}`)
+	last, err := r.ledger.Last(t.Context(), "acme", "big")
+	must(t, err)
+	e, _ := order.Apply(last.Event, order.Change{Input: order.CancelRequest, At: time.Now(), Origin: "ORDERS:9"})
+	_, err = r.ledger.Append(t.Context(), e, last.Seq)
+	must(t, err)
+	m := r.ask(t, "svc.orders.acme.history", `{"id":"big"}`)
+	wantCode(t, m, "500")
+	if text := m.Header.Get(micro.ErrorHeader); !strings.Contains(text, "events.*.acme.big.>") {
+		t.Errorf("text %q does not say where to read instead", text)
+	}
+	wantCode(t, r.ask(t, "svc.orders.acme.get", `{"id":"big"}`), "")
+}
+
+func TestService_OrderOfAnotherTenantIsNotFound(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1}`)
+	for _, method := range []string{"get", "history"} {
+		wantCode(t, r.ask(t, "svc.orders.bravo."+method, `{"id":"o1"}`), "404")
+		wantCode(t, r.ask(t, "svc.orders.acme."+method, `{"id":"o2"}`), "404")
+	}
+}
+
+func TestService_BadRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1}`)
+	for _, body := range []string{
+		``, `null`, `[]`, `"o1"`, `{}`, `{"id":1}`, `{"id":null}`, `{"id":""}`, `{"id":"*"}`, `{"id":">"}`, `{"id":"a.b"}`,
+		`{"id":"o1","tenant":"bravo"}`, `{"ID":"o1"}`, `{"id":"o1","id":"o1"}`, `{"id":{"id":"o1"}}`,
+		`{"id":"o1"} x`, `{"id":"o1"}{}`, `{"id":"o1"}}`, `{"id":"o1"`, `{"id":"` + strings.Repeat("a", 65) + `"}`,
+		`{"id":"o1"}` + strings.Repeat(" ", 2000),
+	} {
+		m := r.ask(t, "svc.orders.acme.get", body)
+		if m.Header.Get(micro.ErrorCodeHeader) != "400" {
+			t.Errorf("%.60s: code %q", body, m.Header.Get(micro.ErrorCodeHeader))
+		}
+	}
+	for _, tenant := range []string{"unknown", "_sys", "täńant"} {
+		wantCode(t, r.ask(t, "svc.orders."+tenant+".get", `{"id":"o1"}`), "400")
+	}
+}
+
+func TestService_LedgerThatDoesNotAnswerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	must(t, r.js.DeleteStream(t.Context(), messages.StreamEvents))
+	wantCode(t, r.ask(t, "svc.orders.acme.get", `{"id":"o1"}`), "503")
+}
+
+func TestService_OneOfAllReplicasAnswers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.serve(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1}`)
+	inbox := r.nc.NewInbox()
+	answers, err := r.nc.SubscribeSync(inbox)
+	must(t, err)
+	must(t, r.nc.PublishRequest("svc.orders.acme.get", inbox, []byte(`{"id":"o1"}`)))
+	_, err = answers.NextMsg(10 * time.Second)
+	must(t, err)
+	first.Stop() // whatever was under way is answered by now
+	wantCode(t, r.ask(t, "svc.orders.acme.get", `{"id":"o1"}`), "")
+	if n, _, _ := answers.Pending(); n != 0 {
+		t.Errorf("%d more answers to one question", n)
+	}
+}
+
+func TestService_ManyQuestionsAtOnceAreAllAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	r.write(t, "acme", "o1", `{"v":1}`)
+	var all sync.WaitGroup
+	for range 300 {
+		all.Go(func() {
+			m, err := r.nc.Request("svc.orders.acme.history", []byte(`{"id":"o1"}`), 20*time.Second)
+			if err != nil || m.Header.Get(micro.ErrorCodeHeader) != "" {
+				t.Errorf("answer %v, error %v", m, err)
+			}
+		})
+	}
+	all.Wait()
+}
