@@ -7,7 +7,7 @@ SHELL := bash
 GO       ?= go
 TIMEOUT  ?= 300s
 FUZZTIME ?= 10s
-BENCH    ?= .
+BENCH    ?=
 # The packages in which a data race could buy twice or lose an order. They are
 # filtered by what exists, so that a fresh checkout of any age can run this.
 CORE := $(foreach d,internal/order internal/ledger internal/worker internal/dispatcher \
@@ -53,8 +53,12 @@ lint: ## vet, gofmt, staticcheck and go mod tidy
 check: lint test race ## everything that must hold before a merge
 
 .PHONY: bench
-bench: ## run the Go benchmarks (BENCH=regexp)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: ## the pipeline beside a bare JetStream loop (BENCH="-orders 20000 -rounds 3")
+	$(GO) run ./test/bench $(BENCH)
+
+.PHONY: microbench
+microbench: ## the Go benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: build
 build: ## build every program into bin/
