@@ -99,21 +99,25 @@ type failure struct{ code, text string }
 func (f *failure) Error() string { return f.text }
 
 // begin answers in a goroutine of its own: an endpoint has one subscription,
-// and one slow answer must not hold up the others.
+// and one slow answer must not hold up the others. It answers by itself, since
+// micro reads a request's fate as soon as the handler has returned.
 func (s *Service) begin(r micro.Request, answer answerer) {
 	s.slots <- struct{}{}
 	s.busy.Go(func() {
 		defer func() { <-s.slots }()
 		ctx, cancel := context.WithTimeout(s.ctx, answerWithin)
 		defer cancel()
+		reply := nats.NewMsg(r.Reply())
 		body, err := s.answer(ctx, r, answer)
 		if err == nil {
-			err = r.Respond(body, micro.WithHeaders(micro.Headers{"Content-Type": {"application/json"}}))
+			reply.Data = body
+			reply.Header.Set("Content-Type", "application/json")
 		} else {
 			f := s.explain(err)
-			err = r.Error(f.code, f.text, nil)
+			reply.Header.Set(micro.ErrorHeader, f.text)
+			reply.Header.Set(micro.ErrorCodeHeader, f.code)
 		}
-		if err != nil {
+		if err := s.nc.PublishMsg(reply); err != nil {
 			s.log.Warn().Err(err).Str(logkey.Subject, r.Subject()).Msg("an answer was not sent")
 		}
 	})
