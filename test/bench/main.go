@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -44,11 +45,25 @@ func main() {
 	orders := flag.Int("orders", 5000, "orders in a burst")
 	steady := flag.Duration("steady", 8*time.Second, "how long to measure latency at a third of the rate")
 	rounds := flag.Int("rounds", 2, "rounds; the median of each figure is shown")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of the whole run, server and fakes included, to this file")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(2)
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer cancel()
 	if err := run(ctx, *orders, *rounds, *steady); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		pprof.StopCPUProfile()
 		os.Exit(1)
 	}
 }
