@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,9 +44,19 @@ const (
 	noLeader   = `{"error":{"code":503,"err_code":10008,"description":"system temporarily unavailable"}}`
 	none       = `{"error":{"code":404,"err_code":10037,"description":"no message found"}}`
 	garbage    = `<html>`
-	ours       = "ours" // replaced by the event that was published, at sequence 5
-	theirs     = `{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"data":"e30="}}`
+	unlinked   = `{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"data":"e30="}}`
+	circular   = `{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":7,"hdrs":"TkFUUy8xLjANCk5hdHMtRXhwZWN0ZWQtTGFzdC1TdWJqZWN0LVNlcXVlbmNlOiA5DQoNCg==","data":"e30="}}`
+	misnamed   = `{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"hdrs":"TkFUUy8xLjANCkE6IGINCg0K","data":"e30="}}`
+	ours       = "ours"  // replaced by the event that was published, at sequence 5
+	later      = "later" // another event at sequence 5, which follows one at 3
+	theirs     = `{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"hdrs":%q,"data":"e30="}}`
 )
+
+// link is the header of an event that was stored after sequence prev.
+func link(prev int) string {
+	return base64.StdEncoding.EncodeToString(
+		fmt.Appendf(nil, "NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n", prev))
+}
 
 func next(list *[]string) string {
 	if len(*list) == 0 {
@@ -69,9 +80,14 @@ func (p *puppet) read(m *nats.Msg) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := next(&p.reads)
-	if a == ours {
+	switch a {
+	case ours:
 		body, _ := json.Marshal(p.copies[0])
-		a = fmt.Sprintf(`{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"data":%s}}`, body)
+		a = fmt.Sprintf(`{"message":{"subject":"events.gamesdrop.acme.ord-1.accepted","seq":5,"hdrs":%q,"data":%s}}`, link(0), body)
+	case theirs:
+		a = fmt.Sprintf(theirs, link(0))
+	case later:
+		a = fmt.Sprintf(theirs, link(3))
 	}
 	p.answer(m, a)
 }
@@ -115,32 +131,39 @@ func TestAppend_ReadsEveryAnswerForWhatItProves(t *testing.T) {
 		want             error // nil: stored at 5
 		copies           int   // how many were sent, where it is fixed
 	}{
-		"stored":                                    {answers{ackAt5}, nil, nil, 1},
-		"in flight, then stored":                    {answers{inFlight, ackAt5}, answers{none}, nil, 2},
-		"in flight was ours":                        {answers{inFlight}, answers{none, ours}, nil, 2},
-		"in flight was theirs":                      {answers{inFlight}, answers{theirs}, ledger.ErrConflict, 1},
-		"refused, was ours":                         {answers{wrongLast}, answers{ours}, nil, 1},
-		"refused, was theirs":                       {answers{wrongLast}, answers{theirs}, ledger.ErrConflict, 1},
-		"refused, nothing there":                    {answers{wrongLast}, answers{none}, ledger.ErrConflict, 1},
-		"refused, leader gone, theirs":              {answers{wrongLast}, answers{noLeader, silence, theirs}, ledger.ErrConflict, 3},
-		"silence, then refused, ours at last":       {answers{silence, wrongLast}, answers{none, none, none, ours}, nil, 4},
-		"silence, stored all the same":              {answers{silence}, answers{ours}, nil, 1},
-		"silence, not stored, repeated":             {answers{silence, ackAt5}, answers{none}, nil, 2},
-		"no leader, then stored":                    {answers{noLeader, ackAt5}, answers{noLeader}, nil, 2},
-		"garbage, then stored":                      {answers{garbage, ackAt5}, answers{garbage}, nil, 2},
-		"another stream's acknowledgement":          {answers{`{"stream":"OTHER","seq":1}`, ackAt5}, answers{none}, nil, 2},
-		"an answer that says nothing":               {answers{`{}`, ackAt5}, answers{`{}`}, nil, 2},
-		"full":                                      {answers{full}, answers{none}, ledger.ErrNoRoom, 1},
-		"no storage":                                {answers{noStorage}, answers{none}, ledger.ErrNoRoom, 1},
-		"too long":                                  {answers{tooLong}, answers{none}, ledger.ErrInvalid, 1},
-		"silence, then full: the first was stored":  {answers{silence, full}, answers{none, ours}, nil, 2},
-		"silence, then full: another came first":    {answers{silence, full}, answers{none, theirs}, ledger.ErrConflict, 2},
-		"silence, then full: nobody knows":          {answers{silence, full}, answers{none}, ledger.ErrUnknown, 0},
-		"silence, then refused: nobody knows":       {answers{silence, wrongLast}, answers{none}, ledger.ErrUnknown, 0},
-		"a broken store proves nothing":             {answers{storeBroke}, answers{none}, ledger.ErrUnknown, 0},
-		"a broken store, then stored":               {answers{storeBroke, ackAt5}, answers{none}, nil, 2},
-		"silence for ever":                          {answers{silence}, answers{silence}, ledger.ErrUnknown, 0},
-		"nothing read back proves nothing, forever": {answers{inFlight}, answers{none}, ledger.ErrUnknown, 0},
+		"stored":                                     {answers{ackAt5}, nil, nil, 1},
+		"in flight, then stored":                     {answers{inFlight, ackAt5}, answers{none}, nil, 2},
+		"in flight was ours":                         {answers{inFlight}, answers{none, ours}, nil, 2},
+		"in flight was theirs":                       {answers{inFlight}, answers{theirs}, ledger.ErrConflict, 1},
+		"refused, was ours":                          {answers{wrongLast}, answers{ours}, nil, 1},
+		"refused, was theirs":                        {answers{wrongLast}, answers{theirs}, ledger.ErrConflict, 1},
+		"refused, ours is one step back":             {answers{wrongLast}, answers{later, ours}, nil, 1},
+		"refused, theirs is one step back":           {answers{wrongLast}, answers{later, theirs}, ledger.ErrConflict, 1},
+		"refused, the step back is lost":             {answers{wrongLast}, answers{later, none, later, ours}, nil, 2},
+		"refused, nothing there, and it stays so":    {answers{wrongLast}, answers{none}, ledger.ErrConflict, 0},
+		"refused, nothing there at first, ours":      {answers{wrongLast}, answers{none, ours}, nil, 2},
+		"refused, but what is there has no link":     {answers{wrongLast}, answers{unlinked}, ledger.ErrUnknown, 0},
+		"refused, but what is there links to itself": {answers{wrongLast}, answers{circular}, ledger.ErrUnknown, 0},
+		"refused, but its link is no number":         {answers{wrongLast}, answers{misnamed}, ledger.ErrUnknown, 0},
+		"refused, leader gone, theirs":               {answers{wrongLast}, answers{noLeader, silence, theirs}, ledger.ErrConflict, 3},
+		"silence, then refused, ours at last":        {answers{silence, wrongLast}, answers{none, none, none, ours}, nil, 4},
+		"silence, stored all the same":               {answers{silence}, answers{ours}, nil, 1},
+		"silence, not stored, repeated":              {answers{silence, ackAt5}, answers{none}, nil, 2},
+		"no leader, then stored":                     {answers{noLeader, ackAt5}, answers{noLeader}, nil, 2},
+		"garbage, then stored":                       {answers{garbage, ackAt5}, answers{garbage}, nil, 2},
+		"another stream's acknowledgement":           {answers{`{"stream":"OTHER","seq":1}`, ackAt5}, answers{none}, nil, 2},
+		"an answer that says nothing":                {answers{`{}`, ackAt5}, answers{`{}`}, nil, 2},
+		"full":                                       {answers{full}, answers{none}, ledger.ErrNoRoom, 1},
+		"no storage":                                 {answers{noStorage}, answers{none}, ledger.ErrNoRoom, 1},
+		"too long":                                   {answers{tooLong}, answers{none}, ledger.ErrInvalid, 1},
+		"silence, then full: the first was stored":   {answers{silence, full}, answers{none, ours}, nil, 2},
+		"silence, then full: another came first":     {answers{silence, full}, answers{none, theirs}, ledger.ErrConflict, 2},
+		"silence, then full: nobody knows":           {answers{silence, full}, answers{none}, ledger.ErrUnknown, 0},
+		"silence, then refused: nobody knows":        {answers{silence, wrongLast}, answers{none}, ledger.ErrUnknown, 0},
+		"a broken store proves nothing":              {answers{storeBroke}, answers{none}, ledger.ErrUnknown, 0},
+		"a broken store, then stored":                {answers{storeBroke, ackAt5}, answers{none}, nil, 2},
+		"silence for ever":                           {answers{silence}, answers{silence}, ledger.ErrUnknown, 0},
+		"nothing read back proves nothing, forever":  {answers{inFlight}, answers{none}, ledger.ErrUnknown, 0},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

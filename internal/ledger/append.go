@@ -100,6 +100,7 @@ func validate(e *messages.Event, expected uint64) error {
 
 // settle sends the attempt until it is known whether it is stored.
 func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
+	began := time.Now()
 	for wait := l.newBackoff(); ; {
 		seq, sent := l.publish(ctx, a, wait.patience)
 		switch sent.verdict {
@@ -114,38 +115,50 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 		case unanswered:
 			a.doubt = true
 		}
-		if seq, known, err := l.readBack(ctx, a, sent, wait.patience); known {
-			return seq, err
+		follower, err := l.follower(ctx, a, wait.patience)
+		switch {
+		case err != nil: // the server is in trouble: repeat
+		case follower != nil && follower.is(a.msg):
+			l.room.add(a.size)
+			return follower.seq, nil
+		case follower != nil:
+			return 0, fmt.Errorf("%w: after sequence %d came %d", ErrConflict, a.expected, follower.seq)
+		case sent.verdict == outrun && !a.doubt && time.Since(began) > l.opts.Timeout/4:
+			// Refused, and yet nothing follows: the order never was as far as
+			// expected. A server that is closing or behind can look like that for a
+			// moment, so this is believed only when it stays.
+			return 0, fmt.Errorf("%w: nothing stands at the expected sequence %d: %w", ErrConflict, a.expected, sent.err)
 		}
 		if l.nc.IsClosed() || !wait.pause(ctx) {
-			return 0, errors.Join(ErrUnknown, context.Cause(ctx), sent.err)
+			return 0, errors.Join(ErrUnknown, context.Cause(ctx), sent.err, err)
 		}
 		l.opts.Log.Debug().Err(sent.err).Str("subject", a.msg.Subject).Msg("append was repeated")
 	}
 }
 
-// readBack looks at what follows the expected event. Only one event ever can,
-// so finding one settles the matter either way.
-func (l *Ledger) readBack(
-	ctx context.Context, a *attempt, sent outcome, patience time.Duration,
-) (seq uint64, known bool, err error) {
-	got, err := l.fromLeader(ctx, getRequest{Seq: a.expected + 1, NextFor: a.filter}, patience)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		// Refused, nothing follows, and no copy is on its way: the order is not
-		// even as far as expected. Repeating could not change that.
-		if sent.verdict == outrun && !a.doubt {
-			return 0, true, fmt.Errorf("%w: nothing stands at the expected sequence %d: %w", ErrConflict, a.expected, sent.err)
-		}
-		return 0, false, nil
-	case err != nil:
-		return 0, false, nil // the server is in trouble: repeat
-	case got.is(a.msg):
-		l.room.add(a.size)
-		return got.seq, true, nil
-	default:
-		return 0, true, fmt.Errorf("%w: after sequence %d came %d", ErrConflict, a.expected, got.seq)
+// follower returns the event that was stored directly after the expected one,
+// or nil where there is none. Only one ever can be, so it settles the matter
+// either way. It may be some steps back from the order's last event: somebody
+// may have gone on from ours before we heard of it.
+func (l *Ledger) follower(ctx context.Context, a *attempt, patience time.Duration) (*raw, error) {
+	at, err := l.fromLeader(ctx, getRequest{LastFor: a.filter}, patience)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
 	}
+	for err == nil {
+		if at.seq <= a.expected {
+			return nil, nil
+		}
+		var prev uint64
+		if prev, err = at.previous(); err != nil {
+			break
+		}
+		if prev <= a.expected {
+			return at, nil
+		}
+		at, err = l.fromLeader(ctx, getRequest{Seq: prev}, patience)
+	}
+	return nil, err
 }
 
 // verdict says what one copy of an event met with. The zero value is the one

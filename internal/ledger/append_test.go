@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -133,11 +134,12 @@ func TestAppend_OfAnEventThatIsStoredAlreadyReturnsItsSequence(t *testing.T) {
 func TestAppend_AfterASequenceThatIsNotTheOrdersIsAConflict(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	l := open(t, b.srv.Conn(t), ledger.Options{Timeout: 100 * time.Millisecond})
 	first := mustAppend(t, b.l, event("ord-1", 1, messages.Accepted, ""), 0)
 	mustAppend(t, b.l, event("ord-2", 1, messages.Accepted, ""), 0)
-	_, err := b.l.Append(within(t), event("ord-1", 2, messages.Placing, ""), first+1)
+	_, err := l.Append(within(t), event("ord-1", 2, messages.Placing, ""), first+1)
 	wantErr(t, err, ledger.ErrConflict)
-	_, err = b.l.Append(within(t), event("ord-3", 2, messages.Placing, ""), first)
+	_, err = l.Append(within(t), event("ord-3", 2, messages.Placing, ""), first)
 	wantErr(t, err, ledger.ErrConflict)
 }
 

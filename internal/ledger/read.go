@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // Last returns the order's last event, from the leader of the stream. It
 // repeats the question through trouble until ctx ends.
 func (l *Ledger) Last(ctx context.Context, tenant, orderID string) (*Entry, error) {
-	r, err := l.orderRequest(ctx, tenant, orderID, func(filter string) getRequest { return getRequest{LastFor: filter} })
+	r, err := l.lastOf(ctx, tenant, orderID)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: last event of %s/%s: %w", tenant, orderID, err)
 	}
@@ -39,36 +40,40 @@ func (l *Ledger) At(ctx context.Context, seq uint64) (*Entry, error) {
 }
 
 // History returns all events of the order, the oldest first, from the leader.
+//
+// It walks from the last event back along the links. To ask the server for the
+// next event of an order would make it search all blocks in between, which in
+// a stream of many orders takes tens of milliseconds for each answer and holds
+// up writers.
 func (l *Ledger) History(ctx context.Context, tenant, orderID string) ([]Entry, error) {
+	r, err := l.lastOf(ctx, tenant, orderID)
 	var all []Entry
-	for from := uint64(1); ; {
-		r, err := l.orderRequest(ctx, tenant, orderID, func(filter string) getRequest {
-			return getRequest{Seq: from, NextFor: filter}
-		})
-		if errors.Is(err, ErrNotFound) && len(all) > 0 {
-			return all, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ledger: history of %s/%s: %w", tenant, orderID, err)
-		}
-		e, err := r.entry()
-		if err != nil {
-			return nil, err
+	for err == nil {
+		var e *Entry
+		var prev uint64
+		if e, err = r.entry(); err != nil {
+			break
 		}
 		all = append(all, *e)
-		from = e.Seq + 1
+		if prev, err = r.previous(); err != nil {
+			break
+		}
+		if prev == 0 {
+			slices.Reverse(all)
+			return all, nil
+		}
+		r, err = l.insist(ctx, getRequest{Seq: prev})
 	}
+	return nil, fmt.Errorf("ledger: history of %s/%s: %w", tenant, orderID, err)
 }
 
-// orderRequest asks about an order; nothing from outside gets into a subject
-// before it has matched.
-func (l *Ledger) orderRequest(
-	ctx context.Context, tenant, orderID string, ask func(filter string) getRequest,
-) (*raw, error) {
+// lastOf asks about an order; nothing from outside gets into a subject before
+// it has matched.
+func (l *Ledger) lastOf(ctx context.Context, tenant, orderID string) (*raw, error) {
 	if !messages.ValidTenant(tenant) || !messages.ValidToken(orderID) {
 		return nil, fmt.Errorf("%w: unusable tenant or order_id", ErrNotFound)
 	}
-	return l.insist(ctx, ask(messages.OrderEvents(tenant, orderID)))
+	return l.insist(ctx, getRequest{LastFor: messages.OrderEvents(tenant, orderID)})
 }
 
 // insist asks the leader until it answers, or ctx ends.
@@ -89,15 +94,33 @@ func (l *Ledger) insist(ctx context.Context, q getRequest) (*raw, error) {
 type getRequest struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
-	NextFor string `json:"next_by_subj,omitempty"`
 }
 
 // raw is a stored message.
 type raw struct {
 	seq     uint64
 	subject string
+	header  []byte // as on the wire; only from the leader
 	body    []byte
 	time    time.Time
+}
+
+// previous is the sequence of the order's event before this one, 0 before the
+// first: the server keeps the header of the compare-and-set, and so links the
+// events of an order.
+func (r *raw) previous() (uint64, error) {
+	h, err := nats.DecodeHeadersMsg(r.header)
+	if err != nil {
+		return 0, fmt.Errorf("event at %d: %w: not written by compare-and-set: %w", r.seq, ErrInvalid, err)
+	}
+	prev, err := strconv.ParseUint(h.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("event at %d: %w: not written by compare-and-set: %w", r.seq, ErrInvalid, err)
+	}
+	if prev >= r.seq {
+		return 0, fmt.Errorf("event at %d: %w: linked to %d, which is not before it", r.seq, ErrInvalid, prev)
+	}
+	return prev, nil
 }
 
 // is reports whether the stored message is this one. The type stands in the
@@ -137,6 +160,7 @@ func (l *Ledger) fromLeader(ctx context.Context, q getRequest, patience time.Dur
 		Message *struct {
 			Subject string    `json:"subject"`
 			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
 			Data    []byte    `json:"data"`
 			Time    time.Time `json:"time"`
 		} `json:"message"`
@@ -153,7 +177,7 @@ func (l *Ledger) fromLeader(ctx context.Context, q getRequest, patience time.Dur
 		return nil, errors.New("answer without a message")
 	}
 	m := got.Message
-	return &raw{seq: m.Seq, subject: m.Subject, body: m.Data, time: m.Time}, nil
+	return &raw{seq: m.Seq, subject: m.Subject, header: m.Header, body: m.Data, time: m.Time}, nil
 }
 
 // direct asks whichever replica is nearest for one sequence. Every error means
