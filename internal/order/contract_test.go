@@ -230,6 +230,11 @@ func expectedOfLookup(s scene) outcome {
 		default:
 			return expectedOfProgress(s, found)
 		}
+	case messages.Placing:
+		good := s.input != order.SeenFailed && s.input != order.SeenReversed && s.input != order.LinkLost
+		if good && !s.earlierDoubt { // a decision was wrong: it was there, and another attempt has begun
+			return writes(messages.LateEvidence)
+		}
 	case messages.Succeeded:
 		switch s.input {
 		case order.SeenReversed:

@@ -125,6 +125,10 @@ func guard(last *messages.Event, m move, c *Change) move {
 		if asked {
 			return ignore // the operator has it
 		}
+	case SeenProcessing, SeenActionRequired, SeenOnHold, SeenSucceeded:
+		if last.State == placing && work(last).InDoubt {
+			return ignore // of the doubt that the repeat will settle; the next look finds it again
+		}
 	case LinkLost:
 		if m.verdict == Write && (asked || work(last).ReferenceN >= MaxLinks) {
 			c.NeedsOperator = true

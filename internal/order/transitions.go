@@ -115,18 +115,23 @@ var table = [inputs]row{
 	OwnUnknown:   {in: states{accepted: to(unresolved), placing: to(unresolved), unresolved: to(unresolved)}, rest: ignore},
 	OwnDuplicate: {in: states{accepted: to(unresolved), placing: to(unresolved), unresolved: to(unresolved), retrying: to(unresolved)}, rest: late},
 
-	// In retrying a lookup speaks that was under way when the operator decided.
+	// In retrying a lookup speaks that was under way when the operator decided,
+	// in placing one that was under way when another attempt began.
 	SeenProcessing: {in: states{
+		placing:    late,
 		unresolved: to(processing), actionRequired: to(processing), retrying: to(processing), processing: to(processing),
 	}, rest: ignore},
 	SeenActionRequired: {in: states{
+		placing:    late,
 		unresolved: to(actionRequired), retrying: to(actionRequired), processing: to(actionRequired),
 		actionRequired: to(actionRequired),
 	}, rest: ignore},
 	SeenOnHold: {in: states{
+		placing:    late,
 		unresolved: to(onHold), processing: to(onHold), actionRequired: to(onHold), retrying: to(onHold), onHold: to(onHold),
 	}, rest: ignore},
 	SeenSucceeded: {in: states{
+		placing:    late,
 		unresolved: to(succeeded), processing: to(succeeded), onHold: to(succeeded), actionRequired: to(succeeded),
 		retrying: to(succeeded), failed: late, canceled: late, expired: late,
 	}, rest: ignore},
