@@ -15,11 +15,13 @@ func (b *bench) cancelAfter() error {
 	}
 	defer s.close()
 	s.Door.Faults.Once(b.sample.CreateOp, Fault{Kind: TimeoutAfterCommit})
+	waiting, stop := context.WithTimeout(b.ctx, patience)
+	defer stop()
 	ctx, cancel := context.WithCancel(providers.WithSendGuard(b.ctx, func() error { return nil }))
 	defer cancel()
 	arrived := make(chan error, 1)
 	go func() {
-		_, err := s.Door.Book.Wait(b.ctx, func(e Entry) bool { return e.Phase == Committed })
+		_, err := s.Door.Book.Wait(waiting, func(e Entry) bool { return e.Phase == Committed })
 		cancel()
 		arrived <- err
 	}()

@@ -158,9 +158,12 @@ func (s *shop) close() {
 	s.client.Close()
 }
 
-// place places the sample with a guard that agrees.
+// place places the sample with a guard that agrees. The deadline is for
+// adapters that go round the client, and would hang at a fake that does.
 func (s *shop) place(plan providers.Plan) (providers.Answer, error) {
-	ctx := providers.WithSendGuard(s.bench.ctx, func() error { return nil })
+	ctx, cancel := context.WithTimeout(s.bench.ctx, 2*patience)
+	defer cancel()
+	ctx = providers.WithSendGuard(ctx, func() error { return nil })
 	return s.Place(ctx, s.bench.sample.Order, plan)
 }
 
