@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,7 +53,9 @@ func (l *Ledger) newAttempt(ctx context.Context, e *messages.Event, expected uin
 	if err := validate(e, expected); err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(e)
+	// Not json.Marshal: it would write each <, > and & of an order as six bytes,
+	// and an acceptable order could grow beyond what an event may hold.
+	body, err := e.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
