@@ -202,3 +202,24 @@ func TestOpen_WaitsForTheServerUntilItsContextEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestHistory_RefusesAnEventThatWasNotWrittenByCompareAndSet(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	first := mustAppend(t, b.l, event("ord-1", 1, messages.Accepted, ""), 0)
+	body, err := event("ord-1", 2, messages.Placing, "").MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.Publish(t.Context(), "events.gamesdrop.acme.ord-1.placing", body); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.l.History(within(t), tenant, "ord-1")
+	wantErr(t, err, ledger.ErrInvalid)
+	// Nor may an append take such an event for a lost race, or for its own.
+	l := open(t, b.srv.Conn(t), ledger.Options{Timeout: 160 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err = l.Append(ctx, event("ord-1", 2, messages.Placing, ""), first)
+	wantErr(t, err, ledger.ErrUnknown)
+}
