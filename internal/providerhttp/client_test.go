@@ -174,7 +174,7 @@ func TestCreate_DeadlineIsTotal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := serveWire(t, say(text))
-			_, err := newClient(t, 100*time.Millisecond).Create(allowed(t), post(w.URL))
+			_, err := newClient(t, shortTimeout).Create(allowed(t), post(w.URL))
 			e := mustFail(t, err, providers.Ambiguous, providers.CodeTimeout)
 			if !errors.Is(e, context.DeadlineExceeded) {
 				t.Errorf("%v does not wrap the deadline", err)
@@ -200,7 +200,7 @@ func TestCreate_DripOfBytesDoesNotExtendTheDeadline(t *testing.T) {
 			}
 		}
 	})
-	_, err := newClient(t, 150*time.Millisecond).Create(allowed(t), post(s.URL))
+	_, err := newClient(t, shortTimeout).Create(allowed(t), post(s.URL))
 	mustFail(t, err, providers.Ambiguous, providers.CodeTimeout)
 }
 

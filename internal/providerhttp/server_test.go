@@ -18,7 +18,13 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers"
 )
 
-const longTimeout = 20 * time.Second
+const (
+	// longTimeout is for requests that are answered; it never passes.
+	longTimeout = 20 * time.Second
+	// shortTimeout is for those that are not. It must be enough to send one on
+	// a busy machine, or the failure would be not_sent.
+	shortTimeout = 700 * time.Millisecond
+)
 
 // limiter grants permits at once and counts them.
 type limiter struct {
