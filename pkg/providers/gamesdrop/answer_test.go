@@ -17,43 +17,48 @@ func starsPlan() providers.Plan {
 	}}
 }
 
-func TestAnswers_AreBelievedOnlyAsFarAsTheyAreCertain(t *testing.T) {
-	t.Parallel()
-	type want struct {
-		status      providers.Status
-		deliverable string
-		cost        string
-		source      messages.CostSource
-		evidence    map[string]any
-	}
-	fromQuote := want{providers.StatusSucceeded, `{"key":"K"}`, "560.10 RUB", messages.FromQuote, map[string]any{}}
-	keyless := want{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"key": "awaited"}}
-	for name, c := range map[string]struct {
+// understood is what the tests below look at in an answer.
+type understood struct {
+	status      providers.Status
+	deliverable string
+	cost        string
+	source      messages.CostSource
+	evidence    map[string]any
+}
+
+// credible are bodies of answers to create-order, and what may be made of them.
+func credible() map[string]struct {
+	body string
+	want understood
+} {
+	fromQuote := understood{providers.StatusSucceeded, `{"key":"K"}`, "560.10 RUB", messages.FromQuote, map[string]any{}}
+	keyless := understood{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"key": "awaited"}}
+	return map[string]struct {
 		body string
-		want want
+		want understood
 	}{
 		"ids as strings": {
 			`{"orderId":"7","offerId":"1001","status":"COMPLETED","key":"K","price":"560.10","currency":"RUB"}`,
-			want{providers.StatusSucceeded, `{"key":"K"}`, "560.10 RUB", messages.FromResponse, map[string]any{}},
+			understood{providers.StatusSucceeded, `{"key":"K"}`, "560.10 RUB", messages.FromResponse, map[string]any{}},
 		},
 		"another price": {
 			`{"orderId":7,"status":"COMPLETED","key":"K","price":570,"currency":"RUB"}`,
-			want{providers.StatusSucceeded, `{"key":"K"}`, "570.00 RUB", messages.FromResponse, map[string]any{"quoted": "560.10 RUB"}},
+			understood{providers.StatusSucceeded, `{"key":"K"}`, "570.00 RUB", messages.FromResponse, map[string]any{"quoted": "560.10 RUB"}},
 		},
 		"no price":        {`{"orderId":7,"status":"COMPLETED","key":"K"}`, fromQuote},
 		"strange price":   {`{"orderId":7,"status":"COMPLETED","key":"K","price":{},"currency":[]}`, fromQuote},
 		"strange trifles": {`{"orderId":7,"status":"COMPLETED","key":"K","count":"x","productName":5,"createdAt":{},"fulfillmentData":[]}`, fromQuote},
 		"a key to the letter": {
 			`{"orderId":7,"status":"COMPLETED","key":" <A&B>\u00e9 "}`,
-			want{providers.StatusSucceeded, `{"key":" <A&B>é "}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
+			understood{providers.StatusSucceeded, `{"key":" <A&B>é "}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
 		},
 		"a key that is a number": {
 			`{"orderId":7,"status":"COMPLETED","key":12345678901234567890}`,
-			want{providers.StatusSucceeded, `{"key":"12345678901234567890"}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
+			understood{providers.StatusSucceeded, `{"key":"12345678901234567890"}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
 		},
 		"no key, and none to come": {
 			`{"orderId":7,"status":"COMPLETED","isReturnDataForCustomer":false}`,
-			want{providers.StatusSucceeded, `{}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
+			understood{providers.StatusSucceeded, `{}`, "560.10 RUB", messages.FromQuote, map[string]any{}},
 		},
 		"no key yet":          {`{"orderId":7,"status":"COMPLETED","isReturnDataForCustomer":true}`, keyless},
 		"key null":            {`{"orderId":7,"status":"COMPLETED","isReturnDataForCustomer":true,"key":null}`, keyless},
@@ -63,17 +68,22 @@ func TestAnswers_AreBelievedOnlyAsFarAsTheyAreCertain(t *testing.T) {
 		"flag cannot be read": {`{"orderId":7,"status":"COMPLETED","isReturnDataForCustomer":"?"}`, keyless},
 		"no status": {
 			`{"orderId":7}`,
-			want{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": ""}},
+			understood{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": ""}},
 		},
 		"an unknown status, and a key": {
 			`{"orderId":7,"status":"FAILED","key":"K"}`,
-			want{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": "FAILED"}},
+			understood{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": "FAILED"}},
 		},
 		"a status in lower case": {
 			`{"orderId":7,"status":"canceled"}`,
-			want{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": "canceled"}},
+			understood{providers.StatusProcessing, "", "560.10 RUB", messages.FromQuote, map[string]any{"unknown_status": "canceled"}},
 		},
-	} {
+	}
+}
+
+func TestAnswers_AreBelievedOnlyAsFarAsTheyAreCertain(t *testing.T) {
+	t.Parallel()
+	for name, c := range credible() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScript(t, map[string]reply{createPath: {status: 201, body: c.body}})
@@ -81,8 +91,8 @@ func TestAnswers_AreBelievedOnlyAsFarAsTheyAreCertain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := want{a.Status, string(a.Deliverable), a.Cost.String(), a.CostSource, a.Evidence}
-			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(want{})); diff != "" || a.Ref["order_id"] != "7" {
+			got := understood{a.Status, string(a.Deliverable), a.Cost.String(), a.CostSource, a.Evidence}
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(understood{})); diff != "" || a.Ref["order_id"] != "7" {
 				t.Errorf("%s\nref %v", diff, a.Ref)
 			}
 		})

@@ -40,6 +40,15 @@ func TestNew_ReportsEverythingThatIsWrongWithTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestNew_ABaseURLMayEndWithASlash(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := newProvider(t, b.URL()+"/", b.TelegramURL())
+	if _, err := p.Prepare(t.Context(), sample()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPrepare_QuotesAnOfferAndChecksThePlayer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -71,9 +71,13 @@ func TestWitness_SaysWhereAmountsCannotBeCompared(t *testing.T) {
 	b := setup(t, gamesdroptest.WithClock(at.read))
 	order := sample()
 	_, plan := b.buy(order)
+	b.Refill("1") // no purchase, though of the same time
 	order.PlacedAt = noon()
 	got := witness(t, b, order, plan)
-	for _, part := range []string{`"time only: price and balance are in different currencies"`, `"amount":"-7.00125"`, `"balance":"992.99875"`} {
+	if n := strings.Count(got, `"type":"PURCHASE"`); n != 1 || strings.Contains(got, "DEPOSIT") {
+		t.Errorf("%s shows %d purchases, or more than purchases", got, n)
+	}
+	for _, part := range []string{`"time only: price and balance are in different currencies"`, `"amount":"-7.00125"`, `"balance":"993.99875"`} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%s does not have %s", got, part)
 		}
