@@ -49,12 +49,10 @@ func (e *errUnprocessable) Error() string { return e.why }
 // reconciles and does not repeat.
 func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, probe bool) {
 	t := &task{Worker: w, msg: msg, probe: probe, log: w.log}
-	w.inHand.add(msg)
-	defer w.inHand.remove(msg)
 	defer func() {
 		if r := recover(); r != nil {
 			w.metrics.panics.Inc()
-			w.suspects.count(ctx, t.meta)
+			w.suspects.count(ctx, t.addr, t.meta)
 			t.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Str(logkey.Subject, msg.Subject()).
 				Msg("a command made the worker panic; it is left to be delivered again")
 		}
@@ -104,7 +102,7 @@ func (t *task) run(ctx context.Context) error {
 	if err := t.read(); err != nil {
 		return err
 	}
-	release, tooOften, err := t.suspects.enter(ctx, t.meta)
+	release, tooOften, err := t.suspects.enter(ctx, t.addr, t.meta)
 	if err != nil {
 		return err
 	}
@@ -130,8 +128,12 @@ func (t *task) read() error {
 	}
 	if t.cmd, err = messages.DecodeCommand(t.msg.Data()); err != nil {
 		if errors.Is(err, messages.ErrVersion) {
-			// A newer dispatcher during a rolling update: leave it to a newer worker.
-			return &errLater{5 * time.Second, err.Error()}
+			// A newer dispatcher during a rolling update: leave it to a newer worker,
+			// if there is one before long.
+			if t.o.Now().Sub(meta.Timestamp) < t.o.HoldDown {
+				t.log.Warn().Err(err).Str(logkey.Subject, t.msg.Subject()).Msg("command is of a version that this worker does not know; it is left to a newer one")
+				return &errLater{5 * time.Second, err.Error()}
+			}
 		}
 		return &errUnprocessable{err.Error()}
 	}

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/logkey"
-	"github.com/beltline-io/beltline/pkg/messages"
-	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // Lane states. A lane without a key is open.
@@ -21,6 +18,15 @@ const (
 	laneOpen    = "open"
 	laneClosed  = "closed"
 	laneProbing = "probing"
+)
+
+// finding is what a probe has found out about our account so far.
+type finding uint8
+
+const (
+	nothing finding = iota // no order of the probe has come to an answer that tells
+	well                   // the provider took an order
+	unclear                // asked, and not the wiser: not now
 )
 
 // longestClosure bounds the growing time for which a lane closes again after
@@ -34,9 +40,11 @@ type laneState struct {
 	Reason  string    `json:"reason,omitempty"` // the provider's code
 	Message string    `json:"message,omitempty"`
 	Since   time.Time `json:"since"`
-	Until   time.Time `json:"until"`        // closed: the next probe; probing: the end of the prober's time
-	By      string    `json:"by,omitempty"` // the instance that wrote it
-	Times   int       `json:"times,omitempty"`
+	// Until is the time of the next probe of a closed lane, and zero where it
+	// stays closed until somebody opens it; or the end of the prober's time.
+	Until time.Time `json:"until"`
+	By    string    `json:"by,omitempty"` // the instance that wrote it
+	Times int       `json:"times,omitempty"`
 }
 
 // lane is the provider's lane as this replica sees it. It closes for all
@@ -44,21 +52,22 @@ type laneState struct {
 // instead of being burnt one by one; when its time is over one replica probes
 // it with one order. All changes are compare-and-set on the KV key.
 type lane struct {
-	key        string
-	instance   string
-	first      time.Duration // of the first closure
-	probeFor   time.Duration
-	now        func() time.Time
-	log        zerolog.Logger
-	metrics    *metrics
-	kv         jetstream.KeyValue
-	mu         sync.Mutex
-	state      laneState
-	revision   uint64
-	changed    chan struct{}      // closed and replaced at each change
-	closeCtx   context.Context    // ends when the lane is seen not to be open
-	closeFn    context.CancelFunc //
-	probeWasOK bool
+	key      string
+	instance string
+	first    time.Duration // of the first closure
+	probeFor time.Duration
+	now      func() time.Time
+	log      zerolog.Logger
+	metrics  *metrics
+	kv       jetstream.KeyValue
+
+	mu       sync.Mutex
+	state    laneState
+	revision uint64
+	changed  chan struct{}      // closed and replaced at each change
+	closeCtx context.Context    // ends when the lane is seen not to be open
+	closeFn  context.CancelFunc //
+	finding  finding            // of the probe that this replica makes
 }
 
 func newLane(o Options, log zerolog.Logger, m *metrics) *lane {
@@ -90,7 +99,7 @@ func (l *lane) start(ctx context.Context, kv jetstream.KeyValue) (stop func(), e
 				}
 				continue
 			}
-			l.take(entry)
+			l.adopt(l.decode(entry), entry.Revision(), false)
 		}
 	}()
 	select {
@@ -102,8 +111,8 @@ func (l *lane) start(ctx context.Context, kv jetstream.KeyValue) (stop func(), e
 	return func() { _ = watch.Stop() }, nil
 }
 
-// take adopts a value of the key, unless a newer one is known.
-func (l *lane) take(entry jetstream.KeyValueEntry) {
+// decode reads a value of the key. What cannot be read is taken for closed.
+func (l *lane) decode(entry jetstream.KeyValueEntry) laneState {
 	s := laneState{State: laneOpen}
 	if entry.Operation() == jetstream.KeyValuePut {
 		if err := json.Unmarshal(entry.Value(), &s); err != nil {
@@ -111,13 +120,16 @@ func (l *lane) take(entry jetstream.KeyValueEntry) {
 			s = laneState{State: laneClosed, Reason: "unreadable", Until: l.now().Add(longestClosure)}
 		}
 	}
-	l.adopt(s, entry.Revision())
+	return s
 }
 
-func (l *lane) adopt(s laneState, revision uint64) {
+// adopt takes over what is newer than what is known. proven: a compare-and-set
+// has just shown that this is the present value, though its revision is lower:
+// the bucket was made anew, or the key was purged from it.
+func (l *lane) adopt(s laneState, revision uint64, proven bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if revision <= l.revision {
+	if revision <= l.revision && !proven {
 		return
 	}
 	was := l.state.State
@@ -144,14 +156,19 @@ func (l *lane) isOpen() bool {
 	return l.state.State == laneOpen
 }
 
-// closedUntil is when the lane may be tried next; zero for an open lane.
+// closedUntil is when the lane may be tried next; zero for an open lane. A lane
+// that only an operator opens is looked at again after a while.
 func (l *lane) closedUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.State == laneOpen {
+	switch {
+	case l.state.State == laneOpen:
 		return time.Time{}
+	case l.state.Until.IsZero():
+		return l.now().Add(longestClosure)
+	default:
+		return l.state.Until
 	}
-	return l.state.Until
 }
 
 // closing returns a context that ends when the lane stops being open.
@@ -171,125 +188,19 @@ func (l *lane) wait(ctx context.Context) (probe, ok bool) {
 		if s.State == laneOpen {
 			return false, ctx.Err() == nil
 		}
-		left := s.Until.Sub(l.now())
-		if left <= 0 {
-			return true, ctx.Err() == nil
+		var over <-chan time.Time // never, where no time is set
+		if !s.Until.IsZero() {
+			left := s.Until.Sub(l.now())
+			if left <= 0 {
+				return true, ctx.Err() == nil
+			}
+			over = time.After(left)
 		}
-		timer := time.NewTimer(left)
 		select {
-		case <-timer.C:
+		case <-over:
 		case <-changed:
 		case <-ctx.Done():
-			timer.Stop()
 			return false, false
 		}
-		timer.Stop()
-	}
-}
-
-// tryProbe takes the lane for one probe; false if another replica was faster.
-func (l *lane) tryProbe(ctx context.Context) bool {
-	l.mu.Lock()
-	s, revision := l.state, l.revision
-	l.probeWasOK = false
-	l.mu.Unlock()
-	now := l.now()
-	if s.State == laneOpen || now.Before(s.Until) {
-		return false
-	}
-	s.State, s.By, s.Until = laneProbing, l.instance, now.Add(l.probeFor)
-	return l.put(ctx, s, revision) == nil
-}
-
-// good notes that the provider answered a probe as it would in good order.
-func (l *lane) good(probe bool) {
-	if probe {
-		l.mu.Lock()
-		l.probeWasOK = true
-		l.mu.Unlock()
-	}
-}
-
-// endProbe opens the lane after a good probe, and closes it again after one
-// that found nothing out.
-func (l *lane) endProbe(ctx context.Context) {
-	l.mu.Lock()
-	s, revision, ok := l.state, l.revision, l.probeWasOK
-	l.mu.Unlock()
-	if s.State != laneProbing || s.By != l.instance {
-		return // closed again by the probe itself, or taken over
-	}
-	now := l.now()
-	if ok {
-		s = laneState{State: laneOpen, By: l.instance, Since: now}
-	} else {
-		s.State, s.Until = laneClosed, now.Add(l.closure(s.Times))
-	}
-	if err := l.put(ctx, s, revision); err != nil {
-		l.log.Debug().Err(err).Msg("the lane was changed by another replica")
-	}
-}
-
-func (l *lane) closure(times int) time.Duration {
-	return min(l.first<<min(times, 16), max(longestClosure, l.first))
-}
-
-// close closes the lane for all replicas. A lane that is closed already stays
-// as it is: the answers of a whole burst must not add up.
-func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Duration) {
-	for range 5 {
-		l.mu.Lock()
-		s, revision := l.state, l.revision
-		l.mu.Unlock()
-		now := l.now()
-		if s.State == laneClosed && now.Before(s.Until) || s.State == laneProbing && s.By != l.instance {
-			return
-		}
-		times := s.Times + 1
-		if s.State == laneOpen {
-			times = 0
-		}
-		next := laneState{
-			V: messages.Version, State: laneClosed, Reason: cause.Code, Message: cause.Message,
-			Since: messages.Stamp(now), Until: now.Add(max(after, l.closure(times))), By: l.instance, Times: times,
-		}
-		err := l.put(ctx, next, revision)
-		if err == nil {
-			l.log.Error().Str(logkey.Reason, cause.Code).Time(logkey.Until, next.Until).
-				Msg("lane closed: our account at the provider refuses; orders wait until a probe finds it well again")
-			return
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) {
-			l.log.Warn().Err(err).Msg("the lane could not be closed")
-			return
-		}
-		l.refresh(ctx)
-	}
-}
-
-// put writes the state by compare-and-set and adopts it.
-func (l *lane) put(ctx context.Context, s laneState, revision uint64) error {
-	s.V = messages.Version
-	value, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	var next uint64
-	if revision == 0 {
-		next, err = l.kv.Create(ctx, l.key, value)
-	} else {
-		next, err = l.kv.Update(ctx, l.key, value, revision)
-	}
-	if err != nil {
-		return err
-	}
-	l.adopt(s, next)
-	return nil
-}
-
-// refresh reads the key, for a writer that lost against another.
-func (l *lane) refresh(ctx context.Context) {
-	if entry, err := l.kv.Get(ctx, l.key); err == nil {
-		l.take(entry)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/internal/ledger"
-	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -32,7 +31,7 @@ func (t *task) place(ctx context.Context) error {
 	if err != nil {
 		return t.notPlaced(ctx, err)
 	}
-	permit, err := t.limiter.Take(ctx, ratelimit.ForPlace)
+	permit, err := t.permit(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,15 +45,29 @@ func (t *task) place(ctx context.Context) error {
 	return t.call(ctx, order.Claim, plan, permit)
 }
 
+// permit waits for the permit of a create. A stop ends the wait: nothing has
+// been begun, and another worker may go on at once.
+func (t *task) permit(ctx context.Context) (ratelimit.Permit, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.stopping, cancel)()
+	permit, err := t.limiter.Take(ctx, ratelimit.ForPlace)
+	if err != nil && t.stopping.Err() != nil {
+		return permit, &errLater{0, "the worker stops"}
+	}
+	return permit, err
+}
+
 // tooEarlyOrLate ends an order whose time is over, and puts off one whose time
 // has not come.
 func (t *task) tooEarlyOrLate(ctx context.Context) (done bool, err error) {
-	e, now := t.entry.Event, t.o.Now()
+	e, now := t.entry.Event, t.now()
+	blocked, expired := t.blockedUntil(), t.expired(now)
 	switch {
-	case t.order.ExpiresAt != nil && !now.Before(*t.order.ExpiresAt):
-		return true, t.finish(ctx, order.Change{Input: order.Expire, Error: e.Error})
-	case t.blockedTooLong(now):
+	case !blocked.IsZero() && !now.Before(blocked) && !(expired && t.order.ExpiresAt.Before(blocked)): // whichever came first
 		return true, t.finish(ctx, order.Change{Input: order.Refuse, Error: e.Error})
+	case expired:
+		return true, t.finish(ctx, order.Change{Input: order.Expire, Error: e.Error})
 	case e.RetryAt != nil && now.Before(*e.RetryAt):
 		return true, t.succeedBy(ctx)
 	default:
@@ -62,9 +75,21 @@ func (t *task) tooEarlyOrLate(ctx context.Context) (done bool, err error) {
 	}
 }
 
-func (t *task) blockedTooLong(now time.Time) bool {
+// now is our clock, or the server's where that is ahead: what fired by the
+// server's clock is due, and must not be put off again and again by ours.
+func (t *task) now() time.Time { return later(t.o.Now(), t.meta.Timestamp) }
+
+func (t *task) expired(now time.Time) bool {
+	return t.order.ExpiresAt != nil && !now.Before(*t.order.ExpiresAt)
+}
+
+// blockedUntil is when an order ends that our account blocks; zero for none.
+func (t *task) blockedUntil() time.Time {
 	w := t.entry.Event.Work
-	return w != nil && w.BlockedSince != nil && t.o.Times.BlockedMax > 0 && now.Sub(*w.BlockedSince) >= t.o.Times.BlockedMax
+	if w == nil || w.BlockedSince == nil || t.o.Times.BlockedMax <= 0 {
+		return time.Time{}
+	}
+	return w.BlockedSince.Add(t.o.Times.BlockedMax)
 }
 
 // enqueue hands an order that is due over to the place consumer, which keeps
@@ -73,11 +98,9 @@ func (t *task) blockedTooLong(now time.Time) bool {
 func (t *task) enqueue(ctx context.Context) error {
 	e, now := t.entry.Event, t.o.Now()
 	c := messages.CommandFor(e, t.entry.Seq)
-	blocked := e.Work != nil && e.Work.BlockedSince != nil
-	if blocked {
-		end := e.Work.BlockedSince.Add(t.o.Times.BlockedMax)
+	if end := t.blockedUntil(); !end.IsZero() {
 		if until := t.lane.closedUntil(); now.Before(until) {
-			return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(earlier(until, end), now))
+			return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, earlier(jitter(until, now), end))
 		}
 		if err := t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, end); err != nil {
 			return err
@@ -87,7 +110,7 @@ func (t *task) enqueue(ctx context.Context) error {
 }
 
 // mayPlace is asked last before anything is sent for an order.
-func (t *task) mayPlace() bool { return !t.draining.Load() && (t.probe || t.lane.isOpen()) }
+func (t *task) mayPlace() bool { return t.stopping.Err() == nil && (t.probe || t.lane.isOpen()) }
 
 // prepare asks the adapter for checks and price, and holds the price against
 // what upstream allows.
@@ -120,6 +143,7 @@ func (t *task) notPlaced(ctx context.Context, cause error) error {
 	e := providers.AsError(cause)
 	c := prepared(cause)
 	t.tellLane(ctx, e)
+	t.tellProbe(c.Input, e)
 	c.BlockedMax = t.o.Times.BlockedMax
 	c.RetryAt = t.o.Now().Add(t.wait(e))
 	return t.finish(ctx, c)
@@ -150,7 +174,7 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	}
 	reference, nonce := t.reference(), rand.Text()
 	begun := time.Now() // monotonic: the lease must not depend on clock steps
-	claimed, err := t.claim(ctx, order.Change{Input: in, Evidence: plan.Evidence, Intent: &order.Intent{
+	claimed, err := t.claim(ctx, nonce, order.Change{Input: in, Evidence: plan.Evidence, Intent: &order.Intent{
 		Nonce: nonce, Owner: t.o.Instance, Reference: reference, ReferenceN: order.NextReference(t.entry.Event),
 		LeaseUntil: t.o.Now().Add(t.o.Lease), Plan: encoded,
 	}})
@@ -163,16 +187,16 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 
 // claim appends the intent once. It is not tried again on a conflict: the
 // order has moved, and what it needs now is decided anew.
-func (t *task) claim(ctx context.Context, c order.Change) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.o.Lease)
-	defer cancel()
+func (t *task) claim(ctx context.Context, nonce string, c order.Change) (bool, error) {
 	c.At = t.o.Now()
 	last := t.entry
 	e, verdict := order.Apply(last.Event, c)
 	if verdict != order.Write {
-		return false, nil
+		return false, fmt.Errorf("%s of an order that is %s: %s", c.Input, last.Event.State, verdict)
 	}
-	seq, err := t.ledger.Append(ctx, e, last.Seq)
+	timed, cancel := context.WithTimeout(ctx, t.o.Lease)
+	defer cancel()
+	seq, err := t.ledger.Append(timed, e, last.Seq)
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
 		t.metrics.conflicts.Inc()
@@ -181,11 +205,27 @@ func (t *task) claim(ctx context.Context, c order.Change) (bool, error) {
 		t.log.Error().Err(err).Msg("no intent was written: the ledger is nearly full; nothing is bought until there is room")
 		return false, &errLater{5 * time.Second, "the ledger is nearly full"}
 	case err != nil:
-		return false, err // unknown: if it was stored, its lease runs and nobody sends
+		return false, t.withdraw(ctx, nonce, err)
 	}
 	t.entry = &ledger.Entry{Seq: seq, Event: e, Stored: e.Time}
 	t.say(last.Event, e, c.Input)
 	return true, nil
+}
+
+// withdraw takes back an intent of which nobody knows whether it was stored.
+// Nothing is sent under it. Where it does stand in the ledger only we can say
+// that: without our word it would be taken for a purchase in doubt.
+func (t *task) withdraw(ctx context.Context, nonce string, cause error) error {
+	timed, cancel := context.WithTimeout(ctx, t.o.Lease)
+	defer cancel()
+	last, err := t.ledger.Last(timed, t.addr.Tenant, t.addr.OrderID)
+	if err != nil || last.Event.State != messages.Placing || last.Event.Work == nil || last.Event.Work.Nonce != nonce {
+		return cause // if it is stored after all, its lease runs out and nobody has sent
+	}
+	t.entry = last
+	return t.outcome(ctx, nonce, providers.Plan{}, providers.Answer{}, &providers.Error{
+		Op: "intent", Class: providers.Retryable, Code: providers.CodeNotSent, Err: cause,
+	})
 }
 
 var errLeaseShort = errors.New("too little of the lease is left to make the call")
@@ -195,107 +235,23 @@ var errLeaseShort = errors.New("too little of the lease is left to make the call
 func (t *task) send(ctx context.Context, plan providers.Plan, reference string, permit ratelimit.Permit, begun time.Time) (providers.Answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.o.Timeout)
 	defer cancel()
+	until := *t.entry.Event.LeaseUntil
 	// The guard runs at the last moment, just before the first byte is written:
 	// after a pause of this process, an old permit or a lease that others may
 	// take for ended must not let anything out.
 	ctx = providers.WithSendGuard(ctx, func() error {
 		now := time.Now()
-		if !permit.Fresh(now) {
+		// Without its monotonic reading too: that stands still while a machine sleeps.
+		if !permit.Fresh(now) || !permit.Fresh(now.Round(0)) {
 			t.metrics.stalePermits.Inc()
 			return errors.New("the permit is too old")
 		}
-		if deadline, _ := ctx.Deadline(); deadline.After(begun.Add(t.o.Lease)) || now.After(deadline) {
+		deadline, _ := ctx.Deadline()
+		if deadline.After(begun.Add(t.o.Lease)) || now.After(deadline) || until.Sub(t.o.Now()) < deadline.Sub(now) {
 			return errLeaseShort
 		}
 		return nil
 	})
 	t.metrics.calls.Inc()
 	return t.provider.Place(ctx, t.purchase(reference), plan)
-}
-
-// outcome records the answer to the call. It is tried until it is stored or
-// the process ends: after a purchase it must not be lost.
-func (t *task) outcome(ctx context.Context, nonce string, plan providers.Plan, answer providers.Answer, cause error) error {
-	c := owned(answer, cause)
-	c.Nonce, c.BlockedMax, c.NotBefore = nonce, t.o.Times.BlockedMax, t.notBefore()
-	var e *providers.Error
-	if cause != nil {
-		e = providers.AsError(cause)
-		t.log.Info().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Msg("provider did not take the order")
-	}
-	c.RetryAt = t.o.Now().Add(t.wait(e))
-	if c.Input == order.OwnUnknown || c.Input == order.OwnDuplicate {
-		// Looked into once the lease is over, when no request of ours can be under way.
-		c.RetryAt = later(c.RetryAt, *t.entry.Event.LeaseUntil)
-		c.NeedsOperator = t.reg.Recovery == providers.RecoverByOperator ||
-			(c.Input == order.OwnDuplicate && t.reg.Recovery == providers.RecoverByRepeat)
-	}
-	if c.Input == order.OwnDuplicate {
-		c.Evidence = map[string]any{"duplicate": "the provider has this reference already and does not tell the order's id"}
-	}
-	c = t.checkPrice(c)
-	if err := t.insist(ctx, c); err != nil {
-		return err
-	}
-	t.tellLane(ctx, e)
-	if s := t.entry.Event; s.State == messages.Unresolved && s.NeedsOperator {
-		t.witness(ctx, order.AddEvidence, plan)
-	}
-	return t.succeedBy(ctx)
-}
-
-// insist records a change though the ledger may be full or away for a while.
-func (t *task) insist(ctx context.Context, c order.Change) error {
-	for {
-		err := t.record(ctx, c)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		t.log.Error().Err(err).Msg("an outcome could not be stored yet; it is kept and tried again")
-		pause(ctx, time.Second)
-	}
-}
-
-// checkPrice flags a purchase that cost more than upstream allowed: it is done
-// and paid, so it succeeded, but somebody must know.
-func (t *task) checkPrice(c order.Change) order.Change {
-	limit := t.order.MaxCost
-	if c.Cost == nil || limit == nil {
-		return c
-	}
-	if cmp, err := c.Cost.Cmp(*limit); err == nil && cmp <= 0 {
-		return c
-	}
-	t.log.Error().Stringer("cost", c.Cost).Stringer("max_cost", limit).Msg("the provider charged more than max_cost")
-	evidence := map[string]any{"price_violation": map[string]any{"max_cost": limit, "cost": c.Cost}}
-	for k, v := range c.Evidence {
-		evidence[k] = v
-	}
-	c.Evidence = evidence
-	return c
-}
-
-// tellLane closes the lane for all replicas where the cause is our account, or
-// the provider says that we ask too often, and remembers what a probe found.
-func (t *task) tellLane(ctx context.Context, e *providers.Error) {
-	switch {
-	case e == nil:
-		t.lane.good(t.probe)
-	case e.Class == providers.Blocked:
-		t.lane.close(ctx, e, 0)
-	case e.Class == providers.Retryable && e.RetryAfter > 0:
-		t.lane.close(ctx, e, e.RetryAfter)
-	case e.Class == providers.Rejected || e.Requote:
-		t.lane.good(t.probe)
-	}
-}
-
-// notBefore is the earliest time at which an operator may decide that nothing
-// was bought: a paused process may still wake up and send until then.
-func (t *task) notBefore() time.Time {
-	from := t.o.Now()
-	if l := t.entry.Event.LeaseUntil; l != nil {
-		from = later(from, *l)
-	}
-	return from.Add(t.o.HoldDown)
 }

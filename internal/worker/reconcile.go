@@ -2,12 +2,12 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"time"
 
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -46,7 +46,7 @@ func (t *task) reconcile(ctx context.Context) error {
 // resolve works on a doubt: by asking, by repeating where the provider refuses
 // what it has seen, or by handing it to the operator.
 func (t *task) resolve(ctx context.Context) error {
-	e, now := t.entry.Event, t.o.Now()
+	e, now := t.entry.Event, t.now()
 	if e.NeedsOperator {
 		return nil
 	}
@@ -61,39 +61,106 @@ func (t *task) resolve(ctx context.Context) error {
 	switch t.reg.Recovery {
 	case providers.RecoverByRepeat:
 		if spent {
-			t.witness(ctx, order.AskOperator, plan)
-			return t.succeedBy(ctx)
+			return t.askOperator(ctx, plan)
 		}
 		return t.repeat(ctx, plan)
 	case providers.RecoverByLookup:
-		absent, err := t.ask(ctx)
-		if err != nil {
-			return err
-		}
-		if t.entry.Event.State != messages.Unresolved {
-			return t.succeedBy(ctx)
-		}
-		if absent && spent {
+		return t.search(ctx, plan, spent)
+	case providers.RecoverByOperator:
+		return t.askOperator(ctx, plan)
+	default:
+		return t.askOperator(ctx, plan)
+	}
+}
+
+func (t *task) askOperator(ctx context.Context, plan providers.Plan) error {
+	t.witness(ctx, order.AskOperator, plan)
+	return t.succeedBy(ctx)
+}
+
+// search looks for the record of a request whose answer was lost. Only a
+// provider that says again and again, for long enough, that it does not know
+// our reference lets the request be sent again; one that cannot be asked leaves
+// it to the operator; one that does not answer is asked again.
+func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) error {
+	e := t.entry.Event
+	status, err := t.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if t.entry.Event != e {
+		return t.succeedBy(ctx)
+	}
+	now := t.o.Now()
+	next := now.Add(order.Backoff(e, t.o.Times, now))
+	switch status {
+	case askedAbsent:
+		seen := absenceOf(e).again(now, e.Attempt)
+		if spent && seen.Lookups >= absentLookups && now.Sub(seen.Since) >= t.o.AbsenceWait {
 			return t.repeat(ctx, plan)
 		}
-		return t.putOff(ctx, t.o.Now().Add(order.Backoff(e, t.o.Times, now)))
-	case providers.RecoverByOperator:
-		t.witness(ctx, order.AskOperator, plan)
-		return t.succeedBy(ctx)
-	default:
-		return nil
+		if seen.Lookups <= absentLookups {
+			return t.finish(ctx, order.Change{
+				Input: order.AddEvidence, Evidence: map[string]any{absenceKey: seen}, RetryAt: next,
+			})
+		}
+	case askedInVain:
+		if spent {
+			return t.askOperator(ctx, plan)
+		}
 	}
+	return t.putOff(ctx, next)
+}
+
+// absentLookups is how many lookups in a row must miss a record: a provider's
+// own copies may be late, and one look proves nothing.
+const absentLookups = 3
+
+const absenceKey = "absence"
+
+// absence counts the lookups that did not find the last attempt. It is kept in
+// the ledger, because another replica may make the next lookup.
+type absence struct {
+	Attempt int       `json:"attempt"`
+	Since   time.Time `json:"since"`
+	Lookups int       `json:"lookups"`
+}
+
+func absenceOf(e *messages.Event) absence {
+	var a absence
+	if text, err := json.Marshal(e.Evidence[absenceKey]); err == nil {
+		_ = json.Unmarshal(text, &a) // what cannot be read counts as none: it only takes longer
+	}
+	return a
+}
+
+func (a absence) again(now time.Time, attempt int) absence {
+	if a.Attempt != attempt || a.Since.IsZero() {
+		return absence{Attempt: attempt, Since: messages.Stamp(now), Lookups: 1}
+	}
+	a.Lookups++
+	return a
 }
 
 // repeat sends an unanswered request again, under the same reference and with
 // the same plan. It is a purchase like the first: a permit, an intent, a call.
+// What must not be sent again by itself is the operator's.
 func (t *task) repeat(ctx context.Context, plan providers.Plan) error {
-	if !t.mayPlace() {
+	if t.entry.Event.Kind.ReferenceField() == "" || t.expired(t.now()) {
+		return t.askOperator(ctx, plan)
+	}
+	wait := func() error {
 		return t.putOff(ctx, later(t.lane.closedUntil(), t.o.Now().Add(t.o.Times.PollFirst)))
 	}
-	permit, err := t.limiter.Take(ctx, ratelimit.ForPlace)
+	if !t.mayPlace() {
+		return wait()
+	}
+	permit, err := t.permit(ctx)
 	if err != nil {
 		return err
+	}
+	if !t.mayPlace() {
+		return wait()
 	}
 	return t.call(ctx, order.Repeat, plan, permit)
 }
@@ -137,26 +204,38 @@ func (t *task) look(ctx context.Context) error {
 	return t.succeedBy(ctx)
 }
 
+// asked is what came of a lookup that found no state.
+type asked uint8
+
+const (
+	askedFound  asked = iota // it found one, which is recorded
+	askedFailed              // the provider did not answer
+	askedInVain              // it cannot be asked with what is known
+	askedAbsent              // it does not know the order
+)
+
 // ask makes one lookup and records what it finds; a lookup that changes nothing
 // writes nothing.
-func (t *task) ask(ctx context.Context) (absent bool, err error) {
+func (t *task) ask(ctx context.Context) (asked, error) {
 	answer, err := t.provider.Lookup(ctx, t.purchase(t.reference()))
 	if err != nil {
 		if ctx.Err() != nil {
-			return false, err
+			return askedFailed, err
 		}
 		e := providers.AsError(err)
 		t.log.Warn().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Err(err).Msg("lookup failed; the order is looked at again later")
-		if e.Class == providers.Blocked || e.RetryAfter > 0 {
-			t.tellLane(ctx, e)
-		}
-		return false, nil
+		t.tellLane(ctx, e)
+		return askedFailed, nil
 	}
 	c, ok := seen(answer)
-	if !ok {
-		return answer.Status == providers.StatusAbsent, nil
+	switch {
+	case ok:
+		return askedFound, t.insist(ctx, t.checkPrice(c))
+	case answer.Status == providers.StatusAbsent:
+		return askedAbsent, nil
+	default:
+		return askedInVain, nil
 	}
-	return false, t.insist(ctx, t.checkPrice(c))
 }
 
 func later(a, b time.Time) time.Time {

@@ -17,68 +17,79 @@ import (
 // a worker that dies takes the commands of many innocent orders with it.
 const (
 	deadlyDeliveries = 3
-	// From this delivery on a command is suspect and is worked on alone, with
-	// its count raised beforehand, so that a death can be blamed on it.
+	// From this delivery on a command is suspect: its count is raised before it
+	// is worked on and taken back after, so that a death leaves it raised. Once it
+	// was there at a death it is worked on alone, so that the innocent are cleared.
 	suspectDelivery = 4
 )
 
-// suspects keeps the counts in KV, where they survive the worker.
+// suspects keeps the counts in KV, where they survive the worker. They are
+// counted by order and not by command, because an order that was placed goes
+// on with another command, which meets the same fault.
 type suspects struct {
 	provider messages.Provider
 	kv       jetstream.KeyValue
 	alone    sync.Mutex
 }
 
-func (s *suspects) key(meta *jetstream.MsgMetadata) string {
-	return "suspect." + string(s.provider) + "." + strconv.FormatUint(meta.Sequence.Stream, 10)
+func (s *suspects) key(a messages.CommandAddress) string {
+	return "suspect." + string(s.provider) + "." + a.Tenant + "." + a.OrderID
 }
 
-// enter is called before a command is worked on. tooOften: it has killed its
-// worker three times. Otherwise release must be called when the work has ended
-// in any way but death.
-func (s *suspects) enter(ctx context.Context, meta *jetstream.MsgMetadata) (release func(), tooOften bool, err error) {
+// enter is called before a command is worked on. tooOften: its order has killed
+// its worker three times. Otherwise release must be deferred by whoever works
+// on it.
+func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *jetstream.MsgMetadata) (release func(), tooOften bool, err error) {
 	if meta.NumDelivered < 2 {
 		return func() {}, false, nil
 	}
-	deaths, revision, err := s.read(ctx, meta)
+	deaths, revision, err := s.read(ctx, a)
 	if err != nil {
 		return nil, false, err
 	}
 	if deaths >= deadlyDeliveries {
-		_ = s.kv.Delete(ctx, s.key(meta)) // the command ends now; a leftover key does no harm
+		_ = s.kv.Delete(ctx, s.key(a)) // the order ends now; a leftover key does no harm
 		return func() {}, true, nil
 	}
 	if meta.NumDelivered < suspectDelivery {
 		return func() {}, false, nil
 	}
-	s.alone.Lock()
-	if err := s.write(ctx, meta, deaths+1, revision); err != nil {
-		s.alone.Unlock()
+	unlock := func() {}
+	if deaths > 0 {
+		s.alone.Lock()
+		unlock = s.alone.Unlock
+	}
+	if revision, err = s.write(ctx, a, deaths+1, revision); err != nil {
+		unlock()
 		return nil, false, err
 	}
 	return func() {
-		defer s.alone.Unlock()
+		defer unlock()
 		if r := recover(); r != nil {
 			panic(r) // counted already; the caller reports it
 		}
-		_ = s.kv.Delete(ctx, s.key(meta))
+		if deaths == 0 {
+			_ = s.kv.Delete(ctx, s.key(a), jetstream.LastRevision(revision))
+			return
+		}
+		_, _ = s.write(ctx, a, deaths, revision)
 	}, false, nil
 }
 
 // count records one death by panic of a command that was not suspect yet.
-func (s *suspects) count(ctx context.Context, meta *jetstream.MsgMetadata) {
-	if meta == nil || s.kv == nil || meta.NumDelivered >= suspectDelivery {
+func (s *suspects) count(ctx context.Context, a messages.CommandAddress, meta *jetstream.MsgMetadata) {
+	if meta == nil || a.OrderID == "" || s.kv == nil || meta.NumDelivered >= suspectDelivery {
 		return
 	}
-	if deaths, revision, err := s.read(ctx, meta); err == nil {
-		_ = s.write(ctx, meta, deaths+1, revision) // a lost count costs one more delivery
+	if deaths, revision, err := s.read(ctx, a); err == nil {
+		_, _ = s.write(ctx, a, deaths+1, revision) // a lost count costs one more delivery
 	}
 }
 
-func (s *suspects) read(ctx context.Context, meta *jetstream.MsgMetadata) (deaths int, revision uint64, err error) {
+func (s *suspects) read(ctx context.Context, a messages.CommandAddress) (deaths int, revision uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	entry, err := s.kv.Get(ctx, s.key(meta))
+	entry, err := s.kv.Get(ctx, s.key(a))
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return 0, 0, nil
 	}
@@ -89,15 +100,12 @@ func (s *suspects) read(ctx context.Context, meta *jetstream.MsgMetadata) (death
 	return deaths, entry.Revision(), nil
 }
 
-func (s *suspects) write(ctx context.Context, meta *jetstream.MsgMetadata, deaths int, revision uint64) error {
+func (s *suspects) write(ctx context.Context, a messages.CommandAddress, deaths int, revision uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	value := []byte(strconv.Itoa(deaths))
-	var err error
 	if revision == 0 {
-		_, err = s.kv.Create(ctx, s.key(meta), value)
-	} else {
-		_, err = s.kv.Update(ctx, s.key(meta), value, revision)
+		return s.kv.Create(ctx, s.key(a), value)
 	}
-	return err
+	return s.kv.Update(ctx, s.key(a), value, revision)
 }

@@ -30,6 +30,8 @@ func owned(a providers.Answer, err error) order.Change {
 	case providers.StatusFailed, providers.StatusReversed:
 		c.Input = order.OwnFailed
 	case providers.StatusUnknown, providers.StatusAbsent:
+		fallthrough
+	default: // the zero input would say that nothing happened
 		c.Input = order.OwnUnknown
 		c.Error = &messages.Error{Class: providers.Ambiguous.String(), Code: providers.CodeUnreadable}
 	}
@@ -37,11 +39,13 @@ func owned(a providers.Answer, err error) order.Change {
 }
 
 func ownedClass(e *providers.Error) order.Input {
+	if e.Exists {
+		// Whatever the class: a reference that exists was used by a request of
+		// ours, which may have bought.
+		return order.OwnDuplicate
+	}
 	switch e.Class {
 	case providers.Ambiguous:
-		if e.Exists {
-			return order.OwnDuplicate
-		}
 		return order.OwnUnknown
 	case providers.Rejected:
 		return order.OwnRefused
@@ -88,6 +92,8 @@ func seen(a providers.Answer) (order.Change, bool) {
 	case providers.StatusReversed:
 		c.Input = order.SeenReversed
 	case providers.StatusUnknown, providers.StatusAbsent:
+		return c, false
+	default:
 		return c, false
 	}
 	return c, true

@@ -70,8 +70,8 @@ type Worker struct {
 	log      zerolog.Logger
 	inHand   inHand
 
-	draining  atomic.Bool
-	consuming atomic.Int32 // consumers that are being read
+	stopping  context.Context // ends with Run's: nothing new is begun
+	consuming atomic.Int32    // consumers that are being read
 	busy      sync.WaitGroup
 }
 
@@ -96,6 +96,7 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 		o: o, reg: reg, js: js, ledger: l, queue: q, provider: p, limiter: limiter, metrics: newMetrics(o.Registerer, o.Provider),
 		log: o.Log.With().Str(logkey.Provider, string(o.Provider)).Str(logkey.Instance, o.Instance).Logger(),
 	}
+	w.stopping = context.Background()
 	w.suspects = &suspects{provider: o.Provider}
 	w.lane = newLane(o, w.log, w.metrics)
 	return w, nil
@@ -105,57 +106,67 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 // missing otherwise.
 func (w *Worker) Ready() error {
 	switch {
-	case w.draining.Load():
-		return errors.New("draining")
 	case w.consuming.Load() < 2:
-		return errors.New("not consuming commands yet")
+		return errors.New("not consuming commands")
 	default:
 		return nil
 	}
 }
 
-// Run fulfils orders until ctx ends. Then it stops pulling, gives back what it
-// has not begun, and waits up to DrainFor for the calls in flight to be
+// Run fulfils orders until ctx ends. Then it begins nothing more, gives back
+// what it has not begun, and waits up to DrainFor for the calls in flight to be
 // recorded; what is still open then is left to its lease.
 func (w *Worker) Run(ctx context.Context) error {
-	kv, err := w.js.KeyValue(ctx, messages.Bucket)
-	if err != nil {
-		return fmt.Errorf("worker: bucket %s: %w; run `beltline setup`", messages.Bucket, err)
-	}
-	w.suspects.kv = kv
-	stopLane, err := w.lane.start(ctx, kv)
-	if err != nil {
-		return err
-	}
-	defer stopLane()
-
 	// Work in hand outlives ctx: a purchase that was made must be recorded.
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
+	w.stopping = ctx
+	place, follow, stopLane, err := w.open(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
+		return err
+	}
+	defer stopLane()
 	go w.inHand.beat(work, w.o.AckWait/3)
 	var loops sync.WaitGroup
-	errs := make(chan error, 2)
-	for _, c := range []struct {
-		name  string
-		gated bool
-	}{{w.o.Provider.PlaceConsumer(), true}, {w.o.Provider.FollowConsumer(), false}} {
-		consumer, err := w.js.Consumer(ctx, messages.StreamCommands, c.name)
-		if err != nil {
-			return fmt.Errorf("worker: consumer %s: %w; run `beltline setup`", c.name, err)
-		}
-		loops.Go(func() { errs <- w.consume(ctx, work, consumer, c.gated) })
-	}
+	loops.Go(func() { w.consume(ctx, work, place, true) })
+	loops.Go(func() { w.consume(ctx, work, follow, false) })
 	loops.Wait()
-	w.draining.Store(true)
 	w.drain(abandon)
-	return errors.Join(<-errs, <-errs)
+	return nil
+}
+
+// open finds everything that Run needs before anything is begun.
+func (w *Worker) open(ctx context.Context) (place, follow jetstream.Consumer, stopLane func(), err error) {
+	kv, err := w.js.KeyValue(ctx, messages.Bucket)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("worker: bucket %s: %w; run `beltline setup`", messages.Bucket, err)
+	}
+	w.suspects.kv = kv
+	for _, c := range []struct {
+		name string
+		into *jetstream.Consumer
+	}{{w.o.Provider.PlaceConsumer(), &place}, {w.o.Provider.FollowConsumer(), &follow}} {
+		if *c.into, err = w.js.Consumer(ctx, messages.StreamCommands, c.name); err != nil {
+			return nil, nil, nil, fmt.Errorf("worker: consumer %s: %w; run `beltline setup`", c.name, err)
+		}
+	}
+	stopLane, err = w.lane.start(ctx, kv)
+	return place, follow, stopLane, err
 }
 
 // drain waits for work in hand, and abandons it after DrainFor: the lease then
-// tells the other replicas when they may look at it.
+// tells the other replicas when they may look at it. A call that hangs is not
+// waited for longer, nor is it cut: its answer may still come in time to be
+// recorded by what is left of this process.
 func (w *Worker) drain(abandon func()) {
 	done := make(chan struct{})
 	go func() { w.busy.Wait(); close(done) }()
+	end := min(w.o.DrainFor/10, 500*time.Millisecond) // for what stops when it is abandoned
+	abandoned := time.AfterFunc(w.o.DrainFor-end, abandon)
+	defer abandoned.Stop()
 	timer := time.NewTimer(w.o.DrainFor)
 	defer timer.Stop()
 	select {
@@ -163,7 +174,5 @@ func (w *Worker) drain(abandon func()) {
 		w.log.Info().Msg("worker drained")
 	case <-timer.C:
 		w.log.Warn().Msg("worker stopped with calls in flight; their leases cover them")
-		abandon()
-		<-done
 	}
 }

@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+// tryProbe takes the lane for one probe; false if another replica was faster,
+// or the lane is open again. A prober that dies is followed by the next when
+// its time is over.
+func (l *lane) tryProbe(ctx context.Context) bool {
+	l.mu.Lock()
+	l.finding = nothing
+	l.mu.Unlock()
+	won, err := l.change(ctx, func(s laneState) (laneState, bool) {
+		now := l.now()
+		if s.State == laneOpen || s.Until.IsZero() || now.Before(s.Until) {
+			return s, false
+		}
+		s.State, s.By, s.Until = laneProbing, l.instance, now.Add(l.probeFor)
+		return s, true
+	})
+	if err != nil {
+		l.log.Debug().Err(err).Msg("the lane could not be taken for a probe")
+	}
+	return won
+}
+
+// probing reports whether this replica's probe goes on: it has found out
+// nothing yet, and its time is not over.
+func (l *lane) probing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ours(l.state) && l.finding == nothing && l.now().Before(l.state.Until)
+}
+
+func (l *lane) ours(s laneState) bool { return s.State == laneProbing && s.By == l.instance }
+
+// found notes what a probe has found out. That our account is refused is not
+// noted: it closes the lane.
+func (l *lane) found(f finding) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finding = f
+}
+
+// endProbe opens the lane after a good probe, and closes it again after one
+// that found nothing out.
+func (l *lane) endProbe(ctx context.Context) {
+	l.mu.Lock()
+	f := l.finding
+	l.mu.Unlock()
+	_, err := l.change(ctx, func(s laneState) (laneState, bool) {
+		if !l.ours(s) {
+			return s, false // closed again by the probe itself, or taken over
+		}
+		now := l.now()
+		switch f {
+		case well:
+			return laneState{State: laneOpen, By: l.instance, Since: messages.Stamp(now)}, true
+		case unclear:
+			s.Until = now.Add(l.closure(s.Times))
+		default:
+			s.Until = now.Add(l.first)
+		}
+		s.State = laneClosed
+		return s, true
+	})
+	if err != nil {
+		l.log.Debug().Err(err).Msg("the probe's end could not be written; its time runs out")
+	}
+}
+
+func (l *lane) closure(times int) time.Duration {
+	return min(l.first<<min(times, 16), max(longestClosure, l.first))
+}
+
+// close closes the lane for all replicas. A lane that is closed already stays
+// as it is: the answers of a whole burst must not add up.
+func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Duration) {
+	var next laneState
+	closed, err := l.change(ctx, func(s laneState) (laneState, bool) {
+		now := l.now()
+		if s.State == laneClosed && (s.Until.IsZero() || now.Before(s.Until)) || s.State == laneProbing && !l.ours(s) {
+			return s, false
+		}
+		times := s.Times + 1
+		if s.State == laneOpen {
+			times = 0
+		}
+		next = laneState{
+			State: laneClosed, Reason: cause.Code, Message: cause.Message,
+			Since: messages.Stamp(now), Until: now.Add(max(after, l.closure(times))), By: l.instance, Times: times,
+		}
+		return next, true
+	})
+	switch {
+	case err != nil:
+		l.log.Error().Err(err).Msg("the lane could not be closed; orders go on being placed until it is")
+	case closed:
+		l.log.Error().Str(logkey.Reason, cause.Code).Time(logkey.Until, next.Until).
+			Msg("lane closed: our account at the provider refuses; orders wait until a probe finds it well again")
+	}
+}
+
+// change makes the next state of the present one by compare-and-set; next says
+// whether anything is to change. What another writer did in between is read,
+// adopted and judged anew.
+func (l *lane) change(ctx context.Context, next func(laneState) (laneState, bool)) (changed bool, err error) {
+	l.mu.Lock()
+	s, revision := l.state, l.revision
+	l.mu.Unlock()
+	behind := false
+	for range 8 {
+		n, ok := next(s)
+		if !ok && !behind {
+			return false, nil
+		}
+		// A value with a lower revision than the one known: the bucket was made
+		// anew, or a replica of it answered that is late. To write it back by
+		// compare-and-set tells which.
+		if !ok {
+			n = s
+		}
+		if err = l.put(ctx, n, revision, behind); err == nil {
+			return ok, nil
+		}
+		if !errors.Is(err, jetstream.ErrKeyExists) && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			return false, err
+		}
+		if s, revision, behind, err = l.read(ctx); err != nil {
+			return false, err
+		}
+	}
+	return false, fmt.Errorf("the lane %s kept changing", l.key)
+}
+
+// read asks for the present value. behind: its revision is lower than the one known.
+func (l *lane) read(ctx context.Context) (s laneState, revision uint64, behind bool, err error) {
+	s = laneState{State: laneOpen} // without a key it is open
+	entry, err := l.kv.Get(ctx, l.key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound):
+	case err != nil:
+		return s, 0, false, err
+	default:
+		s, revision = l.decode(entry), entry.Revision()
+		l.adopt(s, revision, false)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s, revision, revision < l.revision, nil
+}
+
+// put writes the state by compare-and-set and adopts it.
+func (l *lane) put(ctx context.Context, s laneState, revision uint64, proven bool) error {
+	s.V = messages.Version
+	value, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if revision == 0 {
+		revision, err = l.kv.Create(ctx, l.key, value)
+	} else {
+		revision, err = l.kv.Update(ctx, l.key, value, revision)
+	}
+	if err == nil {
+		l.adopt(s, revision, proven)
+	}
+	return err
+}
