@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
+	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/internal/app"
+)
+
+// exitNotFound is the code for an order that does not exist.
+const exitNotFound = 3
+
+const description = "Beltline buys digital goods for other systems: orders in over NATS, every step an event, " +
+	"never bought twice, never lost.\n\nBegin with `beltline demo`."
+
+// Process is the surroundings of the command.
+type Process struct {
+	app.Process
+	Stdin          io.Reader
+	StdoutTerminal bool
+}
+
+// Main runs the command in this process and ends the process.
+func Main() {
+	info, err := os.Stdout.Stat()
+	os.Exit(Run(context.Background(), Process{ //nolint:forbidigo // the one end of this program
+		Process: app.ThisProcess(), Stdin: os.Stdin,
+		StdoutTerminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
+	}))
+}
+
+// root is the grammar. Setup and Up are read by themselves, as the programs in
+// cmd/ are: see programCommands.
+type root struct {
+	Version kong.VersionFlag `name:"version" help:"Show the version and exit."`
+
+	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: about 25 orders, and a table of what became of them."`
+	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
+	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
+	Order orderCommand `cmd:"" help:"Submit, show, follow and cancel orders."`
+}
+
+// command is what every command of the grammar can do.
+type command interface {
+	run(ctx context.Context, s *session) int
+}
+
+// session is one run of a command.
+type session struct {
+	Process
+	look plain.Look
+}
+
+// Run runs one command and returns its exit code.
+func Run(ctx context.Context, proc Process) int {
+	proc.Stdout, proc.Stderr = cmp.Or(proc.Stdout, io.Writer(io.Discard)), cmp.Or(proc.Stderr, io.Writer(io.Discard))
+	proc.Stdin = cmp.Or(proc.Stdin, io.Reader(strings.NewReader("")))
+	s := &session{Process: proc, look: plain.LookOf(proc.StdoutTerminal, proc.Environ)}
+	if len(proc.Args) == 0 {
+		s.Args = []string{"--help"}
+	}
+	name, c, in := s.choose()
+	loaded, err := app.Load(c, in)
+	if err != nil {
+		return s.misused(name, err)
+	}
+	chosen, ok := c.(command)
+	if !ok {
+		chosen, ok = selected(loaded.Kong)
+	}
+	if !ok {
+		return s.misused(name, errors.New("this is not a command"))
+	}
+	return s.untilSignal(ctx, chosen)
+}
+
+// programCommands are read without the rest of the grammar. They have the flags
+// of the programs, secrets among them, and app.Load shows no text behind a
+// mistyped flag only where a grammar has no commands.
+func programCommands() map[string]func() (any, string) {
+	return map[string]func() (any, string){
+		"setup": func() (any, string) { return new(setupCommand), setupHelp },
+		"up":    func() (any, string) { return new(upCommand), upHelp },
+	}
+}
+
+func (s *session) choose() (name string, grammar any, in app.Input) {
+	in = app.Input{
+		Name: "beltline", Description: description, Args: s.Args, Environ: s.Environ, Stdout: s.Stdout, Stderr: s.Stderr,
+		Options: []kong.Option{kong.UsageOnError()},
+	}
+	make, ok := programCommands()[s.Args[0]]
+	if !ok {
+		return in.Name, new(root), in
+	}
+	grammar, in.Description = make()
+	in.Name, in.Args = "beltline "+s.Args[0], s.Args[1:]
+	return in.Name, grammar, in
+}
+
+// selected finds the command that was parsed, with what the command above it
+// was told.
+func selected(k *kong.Context) (command, bool) {
+	var orders *orderCommand
+	var last any
+	for _, p := range k.Path {
+		if p.Command == nil {
+			continue
+		}
+		last = p.Command.Target.Addr().Interface()
+		if o, ok := last.(*orderCommand); ok {
+			orders = o
+		}
+	}
+	if task, ok := last.(orderTask); ok && orders != nil {
+		return &withClient{orders, task}, true
+	}
+	c, ok := last.(command)
+	return c, ok
+}
+
+// misused says what is wrong with the command line or the configuration.
+func (s *session) misused(name string, err error) int {
+	var exit app.ExitError
+	if errors.As(err, &exit) {
+		return exit.Code
+	}
+	var config *app.ConfigError
+	if errors.As(err, &config) {
+		for _, f := range config.Faults {
+			s.say("%s: %s", name, f)
+		}
+	} else {
+		s.say("%s: %s", name, err)
+	}
+	s.say("`%s --help` shows how it is used.", name)
+	return app.ExitConfig
+}
+
+// untilSignal runs a command whose context ends with the first signal. The
+// second signal ends it wherever it is.
+func (s *session) untilSignal(ctx context.Context, c command) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	finished := make(chan int, 1)
+	go func() { finished <- c.run(ctx, s) }()
+	for signals := 0; ; {
+		select {
+		case code := <-finished:
+			return code
+		case <-s.Signals:
+			if signals++; signals > 1 {
+				return app.ExitSignal
+			}
+			cancel()
+		}
+	}
+}
+
+// say writes a line to standard error.
+func (s *session) say(format string, args ...any) { _, _ = fmt.Fprintf(s.Stderr, format+"\n", args...) }
+
+// tell writes a line to standard output.
+func (s *session) tell(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.Stdout, format+"\n", args...)
+}
+
+// failed reports an error of a command and returns its exit code.
+func (s *session) failed(err error) int {
+	s.say("beltline: %s", err)
+	if errors.Is(err, upstream.ErrNotFound) {
+		return exitNotFound
+	}
+	return app.ExitFailure
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/internal/topology"
+)
+
+const setupHelp = "Create or update the streams and consumers on a NATS server, from the same settings as the dispatcher and the workers. " +
+	"Run it as often as you like: it never deletes anything and never makes a stream smaller. " +
+	"Exit codes: 0 done, 1 not done, 2 wrong settings."
+
+// setupCommand takes the same settings as the programs, because streams and
+// consumers follow from them.
+type setupCommand struct{ app.Common }
+
+// setupTenant stands where a client needs a tenant and none is asked for.
+const setupTenant = "setup"
+
+func (c *setupCommand) run(ctx context.Context, s *session) int {
+	client, err := upstream.Connect(c.NATS, setupTenant)
+	if err != nil {
+		return s.failed(err)
+	}
+	defer client.Close()
+	report, err := topology.Setup(ctx, client.JS, c.Topology())
+	for _, part := range []struct {
+		did   string
+		names []string
+	}{{"created", report.Created}, {"updated", report.Updated}, {"left", report.Left}} {
+		for _, name := range part.names {
+			s.tell("%-8s %s", part.did, name)
+		}
+	}
+	for _, note := range report.Notes {
+		s.say("note: %s", note)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.say("beltline: stopped before it was done; run it again to go on")
+		return app.ExitSignal
+	case err != nil:
+		return s.failed(err)
+	}
+	s.say("%d created, %d updated, %d left as they were", len(report.Created), len(report.Updated), len(report.Left))
+	return app.ExitOK
+}

@@ -1,0 +1,317 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
+	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// How far submit waits for an order.
+const (
+	untilStored   = "none"
+	untilAccepted = "accepted"
+	untilFinished = "finished"
+)
+
+const (
+	// askEvery is how often orders are asked about that give no event, because
+	// they were known before; askAtOnce is how many of them at a time.
+	askEvery  = 500 * time.Millisecond
+	askAtOnce = 16
+)
+
+// submitCommand is `order submit`.
+type submitCommand struct {
+	output
+	File    string        `arg:"" name:"file" help:"JSON file with one order, or with one a line; - reads standard input."`
+	Wait    string        `name:"wait" enum:"accepted,finished,none" default:"finished" help:"How far to wait for each order: accepted, finished or none (stored)."`
+	Timeout time.Duration `name:"timeout" default:"5m" help:"How long to wait altogether."`
+}
+
+// Help is shown below the flags.
+func (*submitCommand) Help() string {
+	return "Writes one line for each order as soon as its result is known: id, outcome, cost, meaning (separated by tabs), " +
+		"or with --output json its last event. Orders that are refused without an event (the id was used for another order, " +
+		"or there is no usable id) are reported with the reason. Submitting the same order again is safe: it is not bought again.\n\n" +
+		"Exit codes: 0 all succeeded, 1 at least one did not, 2 wrong usage.\n\n" +
+		"Example:\n\n" +
+		`  echo '{"v":1,"id":"ord-1","provider":"balancesteam","kind":"topup","params":{"login":"gordon","amount":"500.00"}}' | beltline order submit - --tenant acme`
+}
+
+// Check applies the rules of the command.
+func (c *submitCommand) Check(f *app.Faults) {
+	positive(f, "--timeout", c.Timeout)
+	if c.File != "-" && c.File != "" {
+		if info, err := os.Stat(c.File); err != nil {
+			f.Add("file", "%s", err)
+		} else if info.IsDir() {
+			f.Add("file", "%s is a directory", c.File)
+		}
+	}
+}
+
+// submission is one order on its way.
+type submission struct {
+	line int
+	body []byte
+	id   string // "" where it cannot be read
+
+	seq  uint64 // in ORDERS, once it is stored
+	last *messages.Event
+	dead *upstream.DeadLetter
+	err  error // it was not stored
+	done bool
+}
+
+// ours reports whether an event is about this very order, and not about another
+// one with the same id.
+func (o *submission) ours(e *messages.Event) bool {
+	return e.OrderID == o.id && messages.SameContent(e.Order, o.body)
+}
+
+// submitter follows all orders of one run.
+type submitter struct {
+	*session
+	c      *submitCommand
+	client *upstream.Client
+	orders []*submission
+	byID   map[string][]*submission
+	bySeq  map[uint64]*submission
+	dead   map[uint64]upstream.DeadLetter // that came before we knew the sequence
+	open   int
+	good   int
+	states states
+}
+
+func (c *submitCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
+	input, err := s.readInput(c.File)
+	if err != nil {
+		return s.failed(err)
+	}
+	orders, bad, err := parse(input)
+	if err != nil {
+		s.say("beltline: %s: %s", c.File, err)
+		return app.ExitConfig
+	}
+	for _, b := range bad {
+		s.say("line %d: %s; it was not sent", b.line, b.why)
+	}
+	u := &submitter{
+		session: s, c: c, client: client, orders: orders, open: len(orders), states: states{},
+		byID: map[string][]*submission{}, bySeq: map[uint64]*submission{}, dead: map[uint64]upstream.DeadLetter{},
+	}
+	for _, o := range orders {
+		if o.id != "" {
+			u.byID[o.id] = append(u.byID[o.id], o)
+		}
+	}
+	timed, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	if err := u.run(timed); err != nil {
+		return s.failed(err)
+	}
+	if all := len(orders) + len(bad); all > 1 {
+		s.say("%d of %d %s", u.good, all, map[string]string{
+			untilStored: "stored", untilAccepted: "accepted", untilFinished: "succeeded",
+		}[c.Wait])
+	}
+	switch {
+	case ctx.Err() != nil:
+		return app.ExitSignal
+	case u.good < len(orders) || len(bad) > 0:
+		return app.ExitFailure
+	default:
+		return app.ExitOK
+	}
+}
+
+// run sends everything and waits for the results. The feeds begin before the
+// first order is sent, so that no event is missed.
+func (u *submitter) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var events <-chan upstream.EventNews
+	var dead <-chan upstream.DeadLetter
+	if u.c.Wait != untilStored {
+		var err error
+		if events, dead, err = u.follow(ctx); err != nil {
+			return err
+		}
+	}
+	sent := make(chan receipt)
+	go u.send(ctx, sent)
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for u.open > 0 {
+		select {
+		case news, ok := <-events:
+			if !ok {
+				events = nil
+			} else if news.Err == nil {
+				u.heard(news.Event)
+			}
+		case d, ok := <-dead:
+			if !ok {
+				dead = nil
+			} else {
+				u.buried(d)
+			}
+		case r := <-sent:
+			u.stored(r)
+		case <-ticker.C:
+			u.ask(ctx)
+		case <-ctx.Done():
+			u.giveUp(errors.Is(ctx.Err(), context.DeadlineExceeded))
+			return nil
+		}
+	}
+	return nil
+}
+
+func (u *submitter) follow(ctx context.Context) (<-chan upstream.EventNews, <-chan upstream.DeadLetter, error) {
+	fromEvents, err := u.client.Now(ctx, messages.StreamEvents)
+	if err != nil {
+		return nil, nil, err
+	}
+	fromDead, err := u.client.Now(ctx, messages.StreamDLQ)
+	if err != nil {
+		return nil, nil, err
+	}
+	events, err := u.client.Events(ctx, u.client.AllEvents(), fromEvents)
+	if err != nil {
+		return nil, nil, err
+	}
+	dead, err := u.client.DeadLetters(ctx, fromDead)
+	return events, dead, err
+}
+
+// receipt says what became of sending an order. The order itself belongs to the
+// loop of run alone.
+type receipt struct {
+	order *submission
+	seq   uint64
+	err   error
+}
+
+// send stores the orders one after the other.
+func (u *submitter) send(ctx context.Context, sent chan<- receipt) {
+	for _, o := range u.orders {
+		seq, err := u.client.Submit(ctx, o.body)
+		select {
+		case sent <- receipt{o, seq, err}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stored takes note of what send achieved. An event may have come before.
+func (u *submitter) stored(r receipt) {
+	o := r.order
+	if o.done {
+		return
+	}
+	if o.seq, o.err = r.seq, r.err; o.err != nil {
+		u.finish(o)
+		return
+	}
+	u.bySeq[o.seq] = o
+	if d, ok := u.dead[o.seq]; ok {
+		u.buried(d)
+	} else if u.c.Wait == untilStored {
+		u.good++
+		u.finish(o)
+	}
+}
+
+// heard takes note of an event of the tenant; most may be of other orders.
+func (u *submitter) heard(e *messages.Event) {
+	for _, o := range u.byID[e.OrderID] {
+		if o.done || !o.ours(e) || o.last != nil && e.N <= o.last.N {
+			continue
+		}
+		o.last = e
+		if u.Terminal {
+			u.say("%s", u.states.line(plain.Look{Color: u.look.Color}, e))
+		}
+		u.judge(o)
+	}
+}
+
+// judge finishes an order that has come as far as it was to be waited for.
+func (u *submitter) judge(o *submission) {
+	state := o.last.State
+	switch {
+	case u.c.Wait == untilAccepted:
+		if state != messages.Rejected {
+			u.good++
+		}
+	case !plain.Settled(o.last):
+		return
+	case state == messages.Succeeded:
+		u.good++
+	}
+	u.finish(o)
+}
+
+// buried takes note of a dead letter.
+func (u *submitter) buried(d upstream.DeadLetter) {
+	o := u.bySeq[d.Seq]
+	if o == nil {
+		u.dead[d.Seq] = d
+		return
+	}
+	if !o.done {
+		o.dead = &d
+		u.finish(o)
+	}
+}
+
+// ask looks for orders that were known before they were submitted: they give no
+// new event, and perhaps ended long ago.
+func (u *submitter) ask(ctx context.Context) {
+	asked := 0
+	for _, o := range u.orders {
+		if o.done || o.last != nil || o.seq == 0 || o.id == "" {
+			continue
+		}
+		if asked++; asked > askAtOnce {
+			return
+		}
+		if e, err := u.client.Last(ctx, o.id); err == nil {
+			u.heard(e)
+		}
+	}
+}
+
+func (u *submitter) finish(o *submission) {
+	if !o.done {
+		o.done = true
+		u.open--
+		u.write(o)
+	}
+}
+
+// giveUp reports what is still open when the time is over.
+func (u *submitter) giveUp(late bool) {
+	why := "stopped by a signal"
+	if late {
+		why = "no result within " + u.c.Timeout.String()
+	}
+	for _, o := range u.orders {
+		if !o.done {
+			if o.seq == 0 {
+				o.err = errors.New(why + ", and it may not have been sent; submit it again")
+			} else {
+				o.err = errors.New(why + "; Beltline goes on working on it")
+			}
+			u.finish(o)
+		}
+	}
+}

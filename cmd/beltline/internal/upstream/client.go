@@ -1,0 +1,193 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+const (
+	dialWithin   = 2 * time.Second
+	answerWithin = 5 * time.Second
+	sendWithin   = 10 * time.Second
+	// pastWindow is longer than the duplicate window of ORDERS (100 ms).
+	pastWindow = 150 * time.Millisecond
+	fullPause  = 500 * time.Millisecond
+	sendTries  = 5
+)
+
+// codeStreamFull is the server's answer when ORDERS takes no more.
+const codeStreamFull jetstream.ErrorCode = 10077
+
+// Errors that callers branch on.
+var (
+	// ErrUnreachable is returned when no server was reached.
+	ErrUnreachable = errors.New("NATS was not reached")
+	// ErrNotFound is returned when the tenant has no such order.
+	ErrNotFound = errors.New("no such order")
+)
+
+// Client is one tenant's view of Beltline.
+type Client struct {
+	Conn   *nats.Conn
+	JS     jetstream.JetStream
+	Tenant string
+}
+
+// Connect reaches a server at once or fails: a person is waiting. Once it has
+// been reached, the connection is kept up for as long as it takes.
+func Connect(n app.NATS, tenant string, opts ...nats.Option) (*Client, error) {
+	base := []nats.Option{
+		nats.Timeout(dialWithin), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default one writes to stderr
+	}
+	nc, js, err := app.Connect(n, "beltline", append(base, opts...)...)
+	if err != nil {
+		where := "at " + n.URL.String()
+		if n.Context != "" {
+			where = "by context " + n.Context
+		}
+		return nil, fmt.Errorf("%w %s: %s\nStart nats-server (with JetStream) or `beltline up`, or say where it is with --nats-url or NATS_URL",
+			ErrUnreachable, where, reason(err))
+	}
+	return &Client{Conn: nc, JS: js, Tenant: tenant}, nil
+}
+
+// reason is the innermost text of an error, without what our own layers add.
+func reason(err error) string {
+	if errors.Is(err, nats.ErrNoServers) {
+		return "nothing listens there"
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
+// Close closes the connection.
+func (c *Client) Close() { c.Conn.Close() }
+
+// Send publishes a request and returns its sequence in ORDERS once the server
+// has stored it. An answer that says duplicate means not stored, so the request
+// is sent again when the window has passed. A stream that is full is waited
+// for: that is how Beltline slows its upstream down.
+func (c *Client) Send(ctx context.Context, r messages.Request, body []byte) (uint64, error) {
+	subject := messages.OrderSubject(c.Tenant, r)
+	for tries := 1; ; tries++ {
+		once, cancel := context.WithTimeout(ctx, sendWithin)
+		ack, err := c.JS.Publish(once, subject, body, jetstream.WithExpectStream(messages.StreamOrders))
+		cancel()
+		wait := pastWindow
+		switch {
+		case err == nil && !ack.Duplicate:
+			return ack.Sequence, nil
+		case err == nil:
+			err = errors.New("the server took it for a duplicate and did not store it")
+		case full(err):
+			wait, tries = fullPause, 0
+			err = errors.New("ORDERS is full: Beltline cannot keep up, or its dispatcher does not run")
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+			return 0, errors.New("no stream takes orders: run `beltline setup`, or start the dispatcher")
+		case r != messages.SubmitRequest, ctx.Err() != nil:
+			return 0, fmt.Errorf("publish to %s: %w", subject, err)
+		}
+		// A submit may be repeated after any error: the same id with the same
+		// content has no effect.
+		if tries >= sendTries {
+			return 0, fmt.Errorf("publish to %s: %w", subject, err)
+		}
+		if !pause(ctx, wait) {
+			return 0, fmt.Errorf("publish to %s: %w", subject, err)
+		}
+	}
+}
+
+func full(err error) bool {
+	var api jetstream.JetStreamError
+	return errors.As(err, &api) && api.APIError() != nil && api.APIError().ErrorCode == codeStreamFull
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Submit sends an order.
+func (c *Client) Submit(ctx context.Context, order []byte) (uint64, error) {
+	return c.Send(ctx, messages.SubmitRequest, order)
+}
+
+// Cancel asks for an order to be canceled.
+func (c *Client) Cancel(ctx context.Context, id, why string) (uint64, error) {
+	body, err := json.Marshal(struct {
+		V      int    `json:"v"`
+		ID     string `json:"id"`
+		Reason string `json:"reason,omitempty"`
+	}{messages.Version, id, why})
+	if err != nil {
+		return 0, err
+	}
+	return c.Send(ctx, messages.CancelRequest, body)
+}
+
+// Last asks for the order's last event.
+func (c *Client) Last(ctx context.Context, id string) (*messages.Event, error) {
+	body, err := c.ask(ctx, "get", id)
+	if err != nil {
+		return nil, err
+	}
+	return messages.DecodeEvent(body)
+}
+
+// History asks for all events of the order.
+func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, error) {
+	body, err := c.ask(ctx, "history", id)
+	if err != nil {
+		return nil, err
+	}
+	var all []*messages.Event
+	if err := json.Unmarshal(body, &all); err != nil {
+		return nil, fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return all, nil
+}
+
+// ask calls a method of the service "orders".
+func (c *Client) ask(ctx context.Context, method, id string) ([]byte, error) {
+	request, err := json.Marshal(map[string]string{"id": id})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	answer, err := c.Conn.RequestWithContext(ctx, messages.OrdersServiceSubject(c.Tenant, method), request)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, errors.New("nobody answers questions about orders: is the dispatcher running?")
+	case err != nil:
+		return nil, fmt.Errorf("the dispatcher did not answer: %w", err)
+	}
+	code, text := answer.Header.Get("Nats-Service-Error-Code"), answer.Header.Get("Nats-Service-Error")
+	switch {
+	case code == "":
+		return answer.Data, nil
+	case code == "404":
+		return nil, fmt.Errorf("%w: %s (tenant %s)", ErrNotFound, id, c.Tenant)
+	default:
+		return nil, fmt.Errorf("the dispatcher refused (%s): %s", code, text)
+	}
+}

@@ -1,0 +1,11 @@
+// Package upstream speaks to Beltline as any upstream system would: it
+// publishes requests for one tenant, follows events and dead letters, and asks
+// the service "orders".
+//
+// It promises that a request counts as sent only when the server has stored it,
+// that a feed begins exactly where it was told to and goes on after the
+// connection was lost, and that an error says what to do about it.
+//
+// It never reads or writes anything that an upstream account may not, and never
+// decides about an order. Only the packages of cmd/beltline may import it.
+package upstream
