@@ -37,7 +37,7 @@ type rig struct {
 	events, commands, dead chan *nats.Msg
 }
 
-func newRig(t *testing.T, edits ...func(*topology.Settings)) *rig {
+func newRig(t testing.TB, edits ...func(*topology.Settings)) *rig {
 	t.Helper()
 	srv := natstest.Start(t)
 	nc := srv.Conn(t)
@@ -59,7 +59,7 @@ func newRig(t *testing.T, edits ...func(*topology.Settings)) *rig {
 }
 
 // listen hears what clients publish; nothing is published twice for it.
-func (r *rig) listen(t *testing.T, subject string) chan *nats.Msg {
+func (r *rig) listen(t testing.TB, subject string) chan *nats.Msg {
 	t.Helper()
 	ch := make(chan *nats.Msg, 4096)
 	_, err := r.nc.ChanSubscribe(subject, ch)
@@ -242,7 +242,7 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -328,9 +328,10 @@ func TestSubmit_OrderIsKeptWhileTheLedgerHasNoRoom(t *testing.T) {
 	r.run(t)
 
 	ballast := `"metadata":{"x":"` + strings.Repeat("a", 4000) + `"}`
-	for n := 0; !r.log.has(`"level":"error"`, "the ledger has no room"); n++ {
-		r.publish(t, "orders.acme.submit", offer(fmt.Sprintf("o%d", n), ballast))
-		if n > 1000 {
+	sent := uint64(1) // with the last one
+	for ; !r.log.has(`"level":"error"`, "the ledger has no room"); sent++ {
+		r.publish(t, "orders.acme.submit", offer(fmt.Sprintf("o%d", sent), ballast))
+		if sent > 1000 {
 			t.Fatal("the ledger took everything")
 		}
 	}
@@ -342,6 +343,9 @@ func TestSubmit_OrderIsKeptWhileTheLedgerHasNoRoom(t *testing.T) {
 	_, err = r.js.UpdateStream(t.Context(), config)
 	must(t, err)
 	r.settled(t)
+	if got := r.stored(t, messages.StreamEvents); got != sent {
+		t.Errorf("%d events for %d orders", got, sent)
+	}
 	if diff := cmp.Diff([]messages.Type{messages.Accepted}, r.history(t, "acme", "last")); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}

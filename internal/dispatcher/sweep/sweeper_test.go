@@ -83,7 +83,8 @@ func launch(t *testing.T, srv *natstest.Server, name string, edit func(*sweep.Op
 	q := queue.New(js)
 	o := newWorld().options()
 	o.Instance, o.Now = name, time.Now
-	o.Every, o.Grace, o.LeaseFor = 20*time.Millisecond, 20*time.Millisecond, 400*time.Millisecond
+	// The lease is long enough for a loaded machine to renew it in time.
+	o.Every, o.Grace, o.LeaseFor = 20*time.Millisecond, 20*time.Millisecond, time.Second
 	if edit != nil {
 		edit(&o)
 	}
@@ -142,6 +143,34 @@ func TestRun_OneSweepsAndAnotherTakesOver(t *testing.T) {
 	}
 }
 
+func TestRun_LivingSweeperKeepsItsLease(t *testing.T) {
+	t.Parallel()
+	srv, js := setUp(t)
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	a := launch(t, srv, "a", nil)
+	until(t, "a leads", a.Leading)
+	for _, name := range []string{"b", "c"} {
+		launch(t, srv, name, nil)
+	}
+	renewals, err := kv.Watch(t.Context(), "lease.sweeper", jetstream.UpdatesOnly())
+	must(t, err)
+	defer func() { must(t, renewals.Stop()) }()
+	for range 20 {
+		select {
+		case e := <-renewals.Updates():
+			if !strings.Contains(string(e.Value()), `"instance":"a"`) {
+				t.Fatalf("the lease of a living sweeper was taken: %s", e.Value())
+			}
+		case <-time.After(patience):
+			t.Fatal("the lease was not renewed")
+		}
+	}
+	if !a.Leading() {
+		t.Error("a has lost the lead")
+	}
+}
+
 func TestRun_SweeperSurvivesRestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	srv, js := setUp(t)
@@ -192,8 +221,14 @@ func TestSave_IndexComesBackAsItWas(t *testing.T) {
 		w.add(t, x, n, true)
 	}
 	late := start.Add(time.Hour)
-	for range 3 { // both sets of parts are written over
+	// The set in use is never written over: a crash in between leaves it whole.
+	for _, set := range []string{"a", "b", "a"} {
 		must(t, x.Save(t.Context(), kv, start))
+		pointer, err := kv.Get(t.Context(), "sweeper")
+		must(t, err)
+		if !strings.Contains(string(pointer.Value()), fmt.Sprintf(`"set":%q`, set)) {
+			t.Errorf("pointer %s, want set %s", pointer.Value(), set)
+		}
 		y := sweep.NewIndex(w.options())
 		must(t, y.Load(t.Context(), kv, start, x.Position()))
 		if y.Position() != x.Position() {
