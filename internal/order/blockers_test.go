@@ -288,3 +288,41 @@ func TestApply_AnOutcomeOfAnIntentThatTheLedgerLostStopsThePurchase(t *testing.T
 		noSecondPurchase(s)
 	}
 }
+
+func TestApply_ARepeatAfterADeadOwnerLeavesItsRequestInDoubt(t *testing.T) {
+	t.Parallel()
+	s := claimed(t, messages.Offer)
+	s.leaseOver(false)
+	s.claim(order.Repeat, "a2")
+	s.write(order.Change{Input: order.OwnRetry, Nonce: "a2", Requote: true, Error: refusal("WRONG_PRICE")})
+	s.is(messages.Unresolved, true)
+}
+
+func TestApply_ADuplicateTakesBackThePromiseOfANewReference(t *testing.T) {
+	t.Parallel()
+	s := claimed(t, messages.Offer)
+	s.write(order.Change{Input: order.OwnUnknown, Nonce: "a1", NeedsOperator: true})
+	if s.last.Work.Unheard {
+		t.Error("the owner was heard")
+	}
+	s.now = *s.last.NotBefore
+	s.write(order.Change{Input: order.DecidePlaceAgain, NewReference: true})
+	s.write(order.Change{Input: order.OwnDuplicate, Nonce: "a0", NeedsOperator: true}) // an older attempt's
+	if n := order.NextReference(s.last); n != 1 {
+		t.Errorf("next reference %d, want the one that is in doubt", n)
+	}
+}
+
+func TestApply_ALookupThatRefutesADecisionAfterTheNextIntentNeedsAnOperator(t *testing.T) {
+	t.Parallel()
+	s := claimed(t, messages.Exchange)
+	s.leaseOver(true)
+	s.now = *s.last.NotBefore
+	s.write(order.Change{Input: order.DecidePlaceAgain})
+	s.claim(order.Claim, "a2")
+	s.write(order.Change{Input: order.SeenSucceeded, Ref: map[string]string{"id": "12"}})
+	s.expect(messages.LateEvidence, messages.Placing, true)
+	s.write(order.Change{Input: order.OwnRetry, Nonce: "a2", RetryAt: s.now})
+	s.is(messages.Unresolved, true)
+	noSecondPurchase(s)
+}

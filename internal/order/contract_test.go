@@ -91,12 +91,6 @@ func expected(s scene) outcome {
 
 var notBought = []messages.Type{messages.Failed, messages.Canceled, messages.Expired, messages.Retrying}
 
-func isOwn(in order.Input) bool  { return in >= order.OwnSucceeded && in <= order.OwnDuplicate }
-func isSeen(in order.Input) bool { return in >= order.SeenProcessing && in <= order.LinkLost }
-func isDecision(in order.Input) bool {
-	return in == order.DecideSucceeded || in == order.DecideFailed || in == order.DecidePlaceAgain
-}
-
 func expectedOfNothing(in order.Input) outcome {
 	switch in {
 	case order.Accept:

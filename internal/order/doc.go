@@ -6,8 +6,10 @@
 // The rule for repeats lives here, once, for all providers: while an earlier
 // request under the same reference is in doubt, the answer to a repeat speaks
 // of the repeat only. Success settles the doubt; a refusal, however definite,
-// leaves the order unresolved.
+// leaves the order unresolved. docs/state-machine.md shows the whole table.
 //
 // Dispatcher and worker import it. It imports the wire messages and nothing
 // else of ours.
 package order
+
+//go:generate go test -run TestDocument -update .

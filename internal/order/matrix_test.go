@@ -150,3 +150,9 @@ func TestApply_AnInputThatIsNoneIsForbidden(t *testing.T) {
 		t.Errorf("verdict %s, want forbidden", v)
 	}
 }
+
+func isOwn(in order.Input) bool  { return in >= order.OwnSucceeded && in <= order.OwnDuplicate }
+func isSeen(in order.Input) bool { return in >= order.SeenProcessing && in <= order.LinkLost }
+func isDecision(in order.Input) bool {
+	return in == order.DecideSucceeded || in == order.DecideFailed || in == order.DecidePlaceAgain
+}
