@@ -3,9 +3,6 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -57,13 +54,35 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	srv := natstest.Start(t)
+	return benchOn(t, natstest.Start(t), func(*topology.Settings) {})
+}
+
+// patientBench has an ack wait and a lease that do not end within a test.
+func patientBench(t *testing.T) *bench {
+	t.Helper()
+	return benchOn(t, natstest.Start(t), func(s *topology.Settings) {
+		for p, ps := range s.Providers {
+			ps.Lease, ps.AckWait = patience, 2*patience
+			s.Providers[p] = ps
+		}
+	})
+}
+
+func patiently(o worker.Options) worker.Options {
+	o.Lease, o.AckWait, o.HoldDown = patience, 2*patience, 3*patience
+	return o
+}
+
+// benchOn is a bench on a server with its own settings of streams and consumers.
+func benchOn(t *testing.T, srv *natstest.Server, edit func(*topology.Settings)) *bench {
+	t.Helper()
 	b := &bench{t: t, srv: srv, nc: srv.Conn(t), js: srv.JS(t), events: make(chan *messages.Event, 10_000)}
 	s := topology.Default()
 	for p, ps := range s.Providers {
 		ps.Timeout, ps.Lease, ps.AckWait = timeout, lease, ackWait
 		s.Providers[p] = ps
 	}
+	edit(&s)
 	if _, err := topology.Setup(t.Context(), b.js, s); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +275,12 @@ func (b *bench) work(s *shop, o worker.Options) (stop func()) {
 
 func (b *bench) workWith(s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {
 	b.t.Helper()
-	w, err := worker.New(b.js, b.ledger, b.queue, s, l, o)
+	return b.workOn(b.ledger, s, o, l)
+}
+
+func (b *bench) workOn(books worker.Ledger, s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {
+	b.t.Helper()
+	w, err := worker.New(b.js, books, b.queue, s, l, o)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -275,157 +299,3 @@ func (b *bench) workWith(s providers.Provider, o worker.Options, l ratelimit.Lim
 	b.t.Cleanup(stop)
 	return stop
 }
-
-// shop is a provider with books of its own, scripted call by call. It knows
-// references: a second purchase under one it has seen is refused as duplicate,
-// unless it is a shop without keys.
-type shop struct {
-	keyless bool
-	price   *money.Money // what Prepare quotes; nil for none
-
-	mu       sync.Mutex
-	balance  int // purchases left; -1 for no end
-	script   []step
-	prepare  []error
-	calls    []string            // the references of all create calls that were sent
-	bought   map[string][]string // order -> ids
-	orders   map[string]string   // reference -> id
-	lookups  []providers.Answer
-	asked    int
-	prepared int
-}
-
-// step is what one create call does.
-type step struct {
-	buy     bool          // the provider acts
-	err     error         // what the caller is told; nil for success
-	hold    chan struct{} // the call returns when this is closed
-	entered chan struct{} // closed when the request was sent
-	answer  *providers.Answer
-	panics  bool
-}
-
-func newShop() *shop {
-	p := money.Must("60", "RUB")
-	return &shop{price: &p, balance: -1, bought: map[string][]string{}, orders: map[string]string{}}
-}
-
-var (
-	errTimeout  = &providers.Error{Op: "shop.create", Class: providers.Ambiguous, Code: providers.CodeTimeout}
-	errNoMoney  = &providers.Error{Op: "shop.create", Class: providers.Blocked, Code: "INSUFFICIENT_BALANCE"}
-	errPrice    = &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: "WRONG_PRICE", Requote: true}
-	errNo       = &providers.Error{Op: "shop.create", Class: providers.Rejected, Code: "OFFER_NOT_FOUND"}
-	errTwice    = &providers.Error{Op: "shop.create", Class: providers.Ambiguous, Code: "TRANSACTION_DUPLICATE", Exists: true}
-	errBusyRead = &providers.Error{Op: "shop.check", Class: providers.Ambiguous, Code: "http_502"}
-)
-
-func (s *shop) next(steps ...step) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.script = append(s.script, steps...)
-}
-
-// Prepare implements [providers.Provider].
-func (s *shop) Prepare(context.Context, providers.Order) (providers.Plan, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.prepared++
-	if len(s.prepare) > 0 {
-		err := s.prepare[0]
-		s.prepare = s.prepare[1:]
-		if err != nil {
-			return providers.Plan{}, err
-		}
-	}
-	return providers.Plan{Quote: s.price, Data: map[string]string{"n": strconv.Itoa(s.prepared)}}, nil
-}
-
-// Place implements [providers.Provider].
-func (s *shop) Place(ctx context.Context, o providers.Order, _ providers.Plan) (providers.Answer, error) {
-	if guard := providers.SendGuard(ctx); guard == nil {
-		return providers.Answer{}, errors.New("no guard")
-	} else if err := guard(); err != nil {
-		return providers.Answer{}, &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: providers.CodeNotSent, Err: err}
-	}
-	st, answer, err := s.create(o)
-	if st.entered != nil {
-		close(st.entered)
-	}
-	if st.hold != nil {
-		<-st.hold
-	}
-	return answer, err
-}
-
-func (s *shop) create(o providers.Order) (step, providers.Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := step{buy: true}
-	if len(s.script) > 0 {
-		st, s.script = s.script[0], s.script[1:]
-	}
-	if st.panics {
-		panic("the adapter has a bug")
-	}
-	s.calls = append(s.calls, o.Reference)
-	if _, seen := s.orders[o.Reference]; seen && !s.keyless && (st.buy || st.err == nil) {
-		return st, providers.Answer{}, errTwice
-	}
-	if s.balance == 0 && st.buy {
-		return st, providers.Answer{}, errNoMoney
-	}
-	id := fmt.Sprintf("%d", 1000+len(s.orders)+len(s.calls))
-	if st.buy {
-		s.balance--
-		s.orders[o.Reference] = id
-		s.bought[o.ID] = append(s.bought[o.ID], id)
-	}
-	if st.err != nil {
-		return st, providers.Answer{}, st.err
-	}
-	if st.answer != nil {
-		return st, *st.answer, nil
-	}
-	return st, providers.Answer{Status: providers.StatusSucceeded, Ref: map[string]string{"order_id": id}, Cost: s.price,
-		CostSource: messages.FromResponse, Deliverable: json.RawMessage(`{}`), Finality: messages.Final}, nil
-}
-
-// Lookup implements [providers.Provider].
-func (s *shop) Lookup(context.Context, providers.Order) (providers.Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked++
-	if len(s.lookups) == 0 {
-		return providers.Answer{}, nil
-	}
-	a := s.lookups[0]
-	if len(s.lookups) > 1 {
-		s.lookups = s.lookups[1:]
-	}
-	return a, nil
-}
-
-// Witness implements [providers.Witness].
-func (s *shop) Witness(context.Context, providers.Order, providers.Plan) (map[string]any, error) {
-	return map[string]any{"witness": map[string]any{"balance_after": "1"}}, nil
-}
-
-// purchases returns how often the shop sold for an order, by its own books.
-func (s *shop) purchases(id string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.bought[id])
-}
-
-func (s *shop) sent() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.calls...)
-}
-
-func (s *shop) refill() { s.mu.Lock(); defer s.mu.Unlock(); s.balance = -1 }
-
-var (
-	_ providers.Provider = (*shop)(nil)
-	_ providers.Witness  = (*shop)(nil)
-)
