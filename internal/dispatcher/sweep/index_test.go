@@ -213,7 +213,7 @@ func TestSweep_WaitingOrderIsLookedAtLessAndLess(t *testing.T) {
 
 func TestSweep_BacklogCostsNoMoreThanItsBudget(t *testing.T) {
 	t.Parallel()
-	const backlog = 100_000
+	const backlog = 30_000
 	w := newWorld()
 	x, s := sweep.NewIndex(w.options()), w.sweeper()
 	for n := range backlog {

@@ -217,7 +217,7 @@ func TestSave_IndexComesBackAsItWas(t *testing.T) {
 	must(t, err)
 	w := newWorld()
 	x := sweep.NewIndex(w.options())
-	for n := range 30_000 {
+	for n := range 12_000 {
 		w.add(t, x, n, true)
 	}
 	late := start.Add(time.Hour)
@@ -237,7 +237,7 @@ func TestSave_IndexComesBackAsItWas(t *testing.T) {
 		if diff := cmp.Diff(x.Keys(late), y.Keys(late)); diff != "" {
 			t.Fatalf("suspects (-want +got):\n%s", diff)
 		}
-		w.add(t, x, 40_000+int(x.Position()), true)
+		w.add(t, x, 20_000+int(x.Position()), true)
 	}
 }
 
@@ -248,18 +248,18 @@ func TestLoad_RefusesWhatIsNotTheIndexOfThisLedger(t *testing.T) {
 	must(t, err)
 	w := newWorld()
 	x := sweep.NewIndex(w.options())
-	for n := range 20_000 {
+	for n := range 5_000 {
 		w.add(t, x, n, true)
 	}
 	must(t, x.Save(t.Context(), kv, start))
 	load := func(created time.Time, lastSeq uint64) error {
 		return sweep.NewIndex(w.options()).Load(t.Context(), kv, created, lastSeq)
 	}
-	must(t, load(start, 20_000))
-	if err := load(start.Add(time.Second), 20_000); err == nil {
+	must(t, load(start, 5_000))
+	if err := load(start.Add(time.Second), 5_000); err == nil {
 		t.Error("the index of another ledger was taken")
 	}
-	if err := load(start, 19_999); err == nil {
+	if err := load(start, 4_999); err == nil {
 		t.Error("an index from the future of a restored ledger was taken")
 	}
 	part, err := kv.Get(t.Context(), "sweeper.a.0")
@@ -271,17 +271,17 @@ func TestLoad_RefusesWhatIsNotTheIndexOfThisLedger(t *testing.T) {
 	} {
 		_, err := kv.Put(t.Context(), "sweeper.a.0", spoiled)
 		must(t, err)
-		if load(start, 20_000) == nil {
+		if load(start, 5_000) == nil {
 			t.Errorf("a part that was %s was taken", name)
 		}
 	}
 	must(t, kv.Delete(t.Context(), "sweeper.a.0"))
-	if load(start, 20_000) == nil {
+	if load(start, 5_000) == nil {
 		t.Error("an index without its first part was taken")
 	}
 	_, err = kv.Put(t.Context(), "sweeper", []byte(`{"v":1,"set":"a","parts":1000000}`))
 	must(t, err)
-	if load(start, 20_000) == nil {
+	if load(start, 5_000) == nil {
 		t.Error("an unusable pointer was followed")
 	}
 }
@@ -293,7 +293,7 @@ func TestSave_TooLargeAnIndexIsNotSaved(t *testing.T) {
 	must(t, err)
 	x := sweep.NewIndex(newWorld().options())
 	random := rand.New(rand.NewPCG(1, 2))
-	for n := range uint64(20_000) { // ids that cannot be compressed
+	for n := range uint64(10_000) { // ids that cannot be compressed
 		must(t, x.Apply(n+1, accepted(fmt.Sprintf("%016x%016x%016x", random.Uint64(), random.Uint64(), random.Uint64()))))
 	}
 	if err := x.SaveInto(t.Context(), kv, start, 2); !errors.Is(err, sweep.ErrTooLarge) {
