@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +44,7 @@ func Main() {
 type root struct {
 	Version kong.VersionFlag `name:"version" help:"Show the version and exit."`
 
-	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: about 25 orders, and a table of what became of them."`
+	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 22 orders, and a table of what became of them."`
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
 	Order orderCommand `cmd:"" help:"Submit, show, follow and cancel orders."`
@@ -100,11 +101,25 @@ func (s *session) choose() (name string, grammar any, in app.Input) {
 	}
 	make, ok := programCommands()[s.Args[0]]
 	if !ok {
-		return in.Name, new(root), in
+		return path(s.Args), new(root), in
 	}
 	grammar, in.Description = make()
 	in.Name, in.Args = "beltline "+s.Args[0], s.Args[1:]
 	return in.Name, grammar, in
+}
+
+// path is the command as far as it can be made out, so that a mistake in its
+// flags leads to the right help.
+func path(args []string) string {
+	name := "beltline"
+	words := []string{"demo", "order"}
+	for _, arg := range args {
+		if !slices.Contains(words, arg) {
+			break
+		}
+		name, words = name+" "+arg, []string{"submit", "get", "history", "watch", "cancel"}
+	}
+	return name
 }
 
 // selected finds the command that was parsed, with what the command above it

@@ -125,6 +125,8 @@ func (a *audit) expected(o order, e *messages.Event) {
 		a.differ(nil, "%s is %s (%s), expected %s", o.id, e.State, plain.Why(e), o.want.state)
 	case o.want.code != "" && code != o.want.code:
 		a.differ(nil, "%s is %s because of %q, expected %q", o.id, e.State, code, o.want.code)
+	case e.Attempt < o.want.least:
+		a.differ(nil, "%s took %d attempts, expected %d", o.id, e.Attempt, o.want.least)
 	}
 }
 

@@ -15,6 +15,15 @@ type want struct {
 	code  string // of the error, where there must be one
 	// bought is how often the provider's books must have it, at the end.
 	bought int
+	// least is how many attempts it must have taken: one that is made twice as
+	// planned proves that the fault has struck.
+	least int
+}
+
+// after is the outcome of an order that takes so many attempts.
+func (w want) after(attempts int) want {
+	w.least = attempts
+	return w
 }
 
 // order is one line of the script.
@@ -117,16 +126,16 @@ func morning() []order {
 		stars("ord-2003", 100, telegramID, telegramID, cost("0.80", "USD")),
 		stars("ord-2004", 50, "@"+telegramName, "143594291", cost("0.40", "USD")),
 		offer("ord-2005", "Nintendo eShop 50 EUR, takes its time", offerNintendo, mail("gleb@example.com"), cost("55.00", "EUR"), done(1)),
-		offer("ord-2006", "PlayStation 20 USD, the price moves meanwhile", offerMoving, mail("dina@example.com"), cost("20.00", "USD"), done(1)),
-		offer("ord-2007", "PlayStation 20 USD, for at most 15 USD", offerMoving, mail("egor@example.com"), cost("15.00", "USD"),
+		offer("ord-2006", "PlayStation 20 USD, the price moves meanwhile", offerMoving, mail("dina@example.com"), cost("20.00", "USD"), done(1).after(2)),
+		offer("ord-2007", "PlayStation 50 USD, for at most 45 USD", offerDear, mail("egor@example.com"), cost("45.00", "USD"),
 			no(providers.CodeMaxCostExceeded)),
 		offer("ord-2008", "Valorant 1,000 VP for a player nobody knows", offerValorant, fields{"game_user_id": unknownPlayer},
 			cost("9.50", "USD"), no(providers.CodeAccountRefused)),
 		offer("ord-2009", "Roblox 2,000 Robux, canceled by the provider", offerCanceled, mail("zoya@example.com"), cost("24.00", "USD"),
 			want{state: messages.Failed, code: "CANCELED"}),
 		offer("ord-2010", "Xbox Game Pass, the answer is lost", offerXbox, mail("ivan@example.com"), cost("30.00", "USD"),
-			want{state: messages.Unresolved, bought: 1}),
-		offer("ord-2011", "Xbox Game Pass, the request is lost", offerXbox, mail("kira@example.com"), cost("30.00", "USD"), done(1)),
+			want{state: messages.Unresolved, bought: 1}.after(2)),
+		offer("ord-2011", "Xbox Game Pass, the request is lost", offerXbox, mail("kira@example.com"), cost("30.00", "USD"), done(1).after(2)),
 		broken("ord-2012"),
 	}
 }

@@ -87,6 +87,7 @@ const (
 	offerCanceled  = 3105
 	offerXbox      = 3106
 	offerValorant  = 3107
+	offerDear      = 3108
 	movedPrice     = "19.85"
 	telegramName   = "igoryan34"
 	telegramID     = "777000123"
@@ -115,6 +116,7 @@ func newGamesDrop() *gamesdroptest.Shop {
 		{ID: "3105", Product: "Roblox", Name: "2,000 Robux", Price: "23.75", Currency: "USD", ReturnsKey: true, Life: []string{"SUBMITTED", "CANCELED"}},
 		{ID: "3106", Product: "Xbox Game Pass", Name: "3 months", Price: "27.40", Currency: "USD", ReturnsKey: true, Life: completed},
 		{ID: "3107", Product: "Valorant", Name: "1,000 VP", Price: "8.99", Currency: "USD", NeedsPlayer: true, Life: completed},
+		{ID: "3108", Product: "PlayStation Store", Name: "50 USD", Price: "48.20", Currency: "USD", ReturnsKey: true, Life: completed},
 	} {
 		o.Count = 1
 		s.SetOffer(o)
