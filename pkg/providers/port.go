@@ -29,6 +29,15 @@ type Witness interface {
 	Witness(ctx context.Context, o Order, plan Plan) (map[string]any, error)
 }
 
+// Follower is offered by a provider whose placed orders the customer can still
+// confirm or cancel. Both may be asked again: they change what is there and buy
+// nothing. nil means done; Rejected means that the provider would not; after any
+// other error nobody knows, and it is asked again.
+type Follower interface {
+	Confirm(ctx context.Context, o Order) error
+	Cancel(ctx context.Context, o Order) error
+}
+
 // Order is what an adapter is told of an order.
 type Order struct {
 	Tenant, ID string
