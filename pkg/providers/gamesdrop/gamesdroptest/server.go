@@ -1,57 +1,19 @@
 package gamesdroptest
 
-import (
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
-	"time"
-)
+import "github.com/beltline-io/beltline/pkg/providers/providertest"
 
 // Server is a [Shop] that listens.
 type Server struct {
 	*Shop
-	listener net.Listener
-	http     *http.Server
-	done     chan error
+	*providertest.Listener
 }
 
 // New returns a server that listens on a free port of 127.0.0.1, or where
 // [WithAddress] says. It panics if it cannot, as httptest does.
 func New(opts ...Option) *Server {
 	shop := NewShop(opts...)
-	listener, err := net.Listen("tcp", shop.address)
-	if err != nil {
-		panic(fmt.Sprintf("gamesdroptest: %v", err))
-	}
-	s := &Server{
-		Shop: shop, listener: listener, done: make(chan error, 1),
-		http: &http.Server{Handler: shop, ReadHeaderTimeout: 5 * time.Second},
-	}
-	go func() { s.done <- s.http.Serve(listener) }()
-	return s
+	return &Server{Shop: shop, Listener: providertest.Listen(shop.door, shop, shop.address)}
 }
-
-// URL is the base URL of all endpoints but one.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
 // TelegramURL is the whole address of the validation of Telegram users.
 func (s *Server) TelegramURL() string { return s.URL() + TelegramPath }
-
-// Close closes the listener and all connections at once.
-func (s *Server) Close() {
-	s.door.Close()
-	_ = s.http.Close()
-	s.done <- <-s.done
-}
-
-// Wait waits until the server has been closed, and returns why it stopped
-// where that was not on purpose: for a process that is nothing but the shop.
-func (s *Server) Wait() error {
-	err := <-s.done
-	s.done <- err
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
