@@ -2,7 +2,6 @@ package providerhttp_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -154,63 +153,4 @@ func TestObserve_IsToldOfEveryRequestOnce(t *testing.T) {
 	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func TestExchange_LetsNothingThroughAfterItsEnd(t *testing.T) {
-	t.Parallel()
-	yes := func() error { return nil }
-	t.Run("a write that comes late", func(t *testing.T) {
-		t.Parallel()
-		near, far := net.Pipe()
-		defer far.Close()
-		x := providerhttp.NewExchange(t.Context(), yes)
-		c := x.Attach(near)
-		if sent, _ := x.Conclude(); sent {
-			t.Fatal("sent before any write")
-		}
-		if n, err := c.Write([]byte("GET")); n != 0 || err == nil {
-			t.Errorf("wrote %d bytes, %v, after the caller was told not_sent", n, err)
-		}
-	})
-	t.Run("a second connection", func(t *testing.T) {
-		t.Parallel()
-		near, far := net.Pipe()
-		go func() { _, _ = io.Copy(io.Discard, far) }()
-		defer far.Close()
-		x := providerhttp.NewExchange(t.Context(), yes)
-		if _, err := x.Attach(near).Write([]byte("GET")); err != nil {
-			t.Fatal(err)
-		}
-		second, _ := net.Pipe()
-		if n, err := x.Attach(second).Write([]byte("GET")); n != 0 || err == nil {
-			t.Errorf("wrote %d bytes, %v, on a second connection", n, err)
-		}
-	})
-	t.Run("a refusal stays", func(t *testing.T) {
-		t.Parallel()
-		asked := 0
-		x := providerhttp.NewExchange(t.Context(), func() error {
-			if asked++; asked == 1 {
-				return errors.New("no")
-			}
-			return nil
-		})
-		near, _ := net.Pipe()
-		c := x.Attach(near)
-		for range 2 {
-			if n, err := c.Write([]byte("GET")); n != 0 || err == nil {
-				t.Errorf("wrote %d bytes, %v", n, err)
-			}
-		}
-		if sent, refused := x.Conclude(); sent || refused == nil {
-			t.Errorf("sent %v, refused %v", sent, refused)
-		}
-	})
-	t.Run("a connection of nobody", func(t *testing.T) {
-		t.Parallel()
-		near, _ := net.Pipe()
-		if n, err := providerhttp.Unattached(near).Write([]byte("GET")); n != 0 || err == nil {
-			t.Errorf("wrote %d bytes, %v", n, err)
-		}
-	})
 }
