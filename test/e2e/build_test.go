@@ -1,0 +1,59 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// The programs that are built. nats-server is built from the module that the
+// tests pin, so that no test depends on what a machine has installed.
+const (
+	dispatcherProgram = "dispatcher"
+	steamProgram      = "worker-balancesteam"
+	dropProgram       = "worker-gamesdrop"
+	natsProgram       = "nats-server"
+)
+
+var built struct {
+	sync.Once
+	dir string
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// program returns the path of a program, which is built at the first call.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	built.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "beltline-e2e-"); built.err == nil {
+			built.err = build(built.dir)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, name)
+}
+
+// build makes all programs with one call, without the network.
+func build(dir string) error {
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), //nolint:gosec // our own programs
+		"./cmd/"+dispatcherProgram, "./cmd/"+steamProgram, "./cmd/"+dropProgram, "github.com/nats-io/nats-server/v2")
+	cmd.Dir = filepath.Join("..", "..")
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}

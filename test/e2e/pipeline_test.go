@@ -1,0 +1,124 @@
+package e2e_test
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	faultPercent = 5
+	// whole is how long a whole run may take; a stuck order is found by it.
+	whole = 4 * time.Minute
+	// publishers is how many orders upstream hands in at once.
+	publishers = 16
+)
+
+// run is one run of many orders.
+type run struct {
+	*rig
+	plans []plan
+	group sync.WaitGroup
+}
+
+// begin starts the pipeline and lets upstream hand everything in.
+func begin(t *testing.T, orders uint64) *run {
+	t.Helper()
+	seed := newSeed(t)
+	r := &run{rig: newRig(t, seed), plans: plans(int(fromEnv(t, "E2E_ORDERS", orders)), seed)} //nolint:gosec // few
+	r.startAll()
+	r.spoil(faultPercent)
+	next := make(chan plan)
+	for i := range publishers {
+		random := rand.New(rand.NewPCG(seed, uint64(i))) //nolint:gosec // repeatable on purpose
+		r.group.Go(func() {
+			for p := range next {
+				r.hand(p, random)
+			}
+		})
+	}
+	r.group.Go(func() {
+		defer close(next)
+		for _, p := range r.plans {
+			next <- p
+		}
+	})
+	return r
+}
+
+// hand hands an order in, sometimes twice and in other words.
+func (r *run) hand(p plan, random *rand.Rand) {
+	r.up.submit(p.tenant, p.body)
+	if random.IntN(100) < 5 {
+		r.up.submit(p.tenant, p.again())
+	}
+	if p.cancel {
+		r.up.publish("orders."+p.tenant+".cancel", []byte(`{"v":1,"id":"`+p.id+`","reason":"changed my mind"}`))
+	}
+}
+
+// finish waits for the end of all orders, hands some in once more, stops the
+// programs and judges.
+func (r *run) finish() verdict {
+	r.t.Helper()
+	r.group.Wait()
+	r.awaitSettled(len(r.plans), whole)
+	for i := 0; i < len(r.plans); i += 20 {
+		r.up.submit(r.plans[i].tenant, r.plans[i].again())
+	}
+	awaitTrue(r.t, "ORDERS is empty", func() bool { return r.up.messages("ORDERS") == 0 })
+	r.awaitSettled(len(r.plans), whole)
+	for _, letter := range r.up.letters() {
+		r.t.Errorf("dead letter %s %v: %s", letter.Subject, letter.Header, letter.Data)
+	}
+	r.stopAll()
+	counts := r.judge(r.plans)
+	r.checkRequests()
+	r.checkLogs()
+	r.t.Logf("%d orders: %s", len(r.plans), counts)
+	if counts["succeeded"]*100 < len(r.plans)*60 {
+		r.t.Errorf("only %d of %d orders succeeded: the run shows little", counts["succeeded"], len(r.plans))
+	}
+	return counts
+}
+
+// awaitSettled waits until so many orders have ended or are the operator's.
+func (r *run) awaitSettled(n int, limit time.Duration) {
+	r.t.Helper()
+	if r.up.awaitChange(limit, func() bool { return r.up.settledCount() >= n }) {
+		return
+	}
+	shown := 0
+	for _, p := range r.plans {
+		if events := r.up.events(p.key()); (len(events) == 0 || !events[len(events)-1].final()) && shown < 5 {
+			shown++
+			r.t.Logf("not ended: %s\n%s", p.key(), story(events))
+		}
+	}
+	r.t.Fatalf("only %d of %d orders have ended", r.up.settledCount(), n)
+}
+
+func TestPipeline_2000OrdersWithFaults(t *testing.T) {
+	t.Parallel()
+	begin(t, 2000).finish()
+}
+
+func TestPipeline_EveryProcessAndNATSKilledOnce(t *testing.T) {
+	t.Parallel()
+	r := begin(t, 1000)
+	steps := len(r.procs) + 1
+	for i, p := range r.procs {
+		r.awaitSettled(len(r.plans)*(i+1)/(steps+3), whole)
+		if i == len(r.procs)/2 {
+			r.server.kill()
+			r.server.begin()
+		}
+		p.kill()
+		p.start()
+	}
+	for _, p := range r.procs {
+		p.awaitReady()
+	}
+	r.finish()
+}
