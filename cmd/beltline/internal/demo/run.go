@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	a := s.examine()
+	a := s.examine(stage.books())
 	if vain != nil {
 		a.differ(nil, "%s", vain)
 	}

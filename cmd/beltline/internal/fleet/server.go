@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -15,6 +18,7 @@ import (
 const (
 	loopback    = "127.0.0.1"
 	startWithin = 20 * time.Second
+	readyStep   = 100 * time.Millisecond
 	maxPayload  = 1 << 20
 )
 
@@ -30,8 +34,9 @@ type ServerOptions struct {
 
 // Server is a nats-server inside this process.
 type Server struct {
-	srv  *server.Server
-	stop sync.Once
+	srv    *server.Server
+	unlock func()
+	stop   sync.Once
 }
 
 // StartServer returns when the server takes connections.
@@ -51,13 +56,49 @@ func StartServer(o ServerOptions) (*Server, error) {
 	}
 	heard := &serverLog{log: o.Log}
 	srv.SetLoggerV2(heard, false, false, false)
-	// Start returns at once where the port is taken; the reason is only logged.
+	unlock, err := lock(o.StoreDir)
+	if err != nil {
+		return nil, err
+	}
 	srv.Start()
-	if !srv.ReadyForConnections(startWithin) || !srv.JetStreamEnabled() {
+	if !ready(srv, heard) {
 		srv.Shutdown()
+		unlock()
 		return nil, fmt.Errorf("nats-server on %s did not start: %w", net.JoinHostPort(host, strconv.Itoa(port)), heard.why())
 	}
-	return &Server{srv: srv}, nil
+	return &Server{srv: srv, unlock: unlock}, nil
+}
+
+// ready waits until the server takes connections. What keeps it from that, such
+// as a port that is taken, it only logs.
+func ready(srv *server.Server, heard *serverLog) bool {
+	for deadline := time.Now().Add(startWithin); time.Now().Before(deadline); {
+		if srv.ReadyForConnections(readyStep) {
+			return srv.JetStreamEnabled()
+		}
+		if heard.fatal.Load() {
+			return false
+		}
+	}
+	return false
+}
+
+// lock makes sure that no other server works on the same store: two of them
+// would destroy it, and with it the only memory of what was bought. The lock
+// ends with the process, however it ends.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "beltline.lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // where the person said
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := exclusive(file); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("another process uses the store %s: %w", dir, err)
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // listenAddress takes an address apart. The server asks nobody for a password,
@@ -97,15 +138,17 @@ func (s *Server) Stop() {
 	s.stop.Do(func() {
 		s.srv.Shutdown()
 		s.srv.WaitForShutdown()
+		s.unlock()
 	})
 }
 
 // serverLog passes on what the server says of trouble, and keeps the last of
 // it, because the server tells nobody else why it did not start.
 type serverLog struct {
-	log  zerolog.Logger
-	mu   sync.Mutex
-	last string
+	log   zerolog.Logger
+	mu    sync.Mutex
+	last  string
+	fatal atomic.Bool
 }
 
 var _ server.Logger = (*serverLog)(nil)
@@ -135,6 +178,7 @@ func (l *serverLog) Errorf(format string, v ...any) {
 // StartServer sees that the server is not ready.
 func (l *serverLog) Fatalf(format string, v ...any) {
 	l.trouble(format, v)
+	l.fatal.Store(true)
 	l.log.Error().Msg("nats-server: " + fmt.Sprintf(format, v...))
 }
 

@@ -1,0 +1,131 @@
+package demo_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
+	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/money"
+)
+
+// TestPerform_TheBooksHoldWhatTheEventsSay reads the books and the ledger by
+// itself: the audit of the demonstration must not be its own only witness.
+func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	stage, err := demo.OpenStage(ctx, t.TempDir(), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stage.Close)
+	differs, err := demo.Perform(ctx, stage, func(string) {})
+	if err != nil || len(differs) > 0 {
+		t.Fatalf("%v %q", err, differs)
+	}
+	got := map[string]string{}
+	for _, p := range stage.Steam.Purchases() {
+		got[p.LoginOrEmail] += p.Charged.String() + " RUB;"
+	}
+	for _, p := range stage.Drop.Purchases() {
+		got[p.Email+p.GameUserID] += fmt.Sprintf("%s returned %t;", p.Price, p.Returned)
+	}
+	want := map[string]string{
+		"gordon_freeman": "500 RUB;", "alyx_vance": "1250.5 RUB;", "anna@example.com": "513.35075 RUB;", "eli_vance": "330 RUB;",
+		"judith_mossman": "750 RUB;", "isaac_kleiner": "640 RUB;",
+		"vera@example.com": "842.50 RUB returned false;", "128835443": "12.90 USD returned false;",
+		"777000123": "0.78 USD returned false;", "143594291": "0.39 USD returned false;",
+		"gleb@example.com": "52.10 EUR returned false;", "dina@example.com": "19.85 USD returned false;",
+		"zoya@example.com": "23.75 USD returned true;", "ivan@example.com": "27.40 USD returned false;",
+		"kira@example.com": "27.40 USD returned false;",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the books (-want +got):\n%s", diff)
+	}
+	client, err := upstream.Connect(app.NATS{URL: app.NewServers(stage.NATS())}, demo.Tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	for id, want := range map[string]string{
+		"ord-2001": "accepted placing succeeded", "ord-2006": "accepted placing retrying placing succeeded",
+		"ord-2011": "accepted placing unresolved placing succeeded", "ord-2010": "accepted placing unresolved placing unresolved",
+		"ord-1005": "accepted placing unresolved", "ord-2005": "accepted placing processing succeeded",
+		"ord-1101": "accepted placing retrying canceled",
+	} {
+		history, err := client.History(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := path(history); !within(got, strings.Fields(want)) {
+			t.Errorf("%s went by %s, not by %s", id, got, want)
+		}
+	}
+}
+
+func path(history []*messages.Event) []string {
+	var types []string
+	for _, e := range history {
+		types = append(types, string(e.Type))
+	}
+	return types
+}
+
+// within reports whether all steps were made, in order, from the first to the
+// last. On a slow machine there may be more: a permit that grew too old is a
+// retry, and nothing was sent.
+func within(got, steps []string) bool {
+	if len(got) == 0 || got[0] != steps[0] || got[len(got)-1] != steps[len(steps)-1] {
+		return false
+	}
+	for _, g := range got {
+		if len(steps) > 0 && g == steps[0] {
+			steps = steps[1:]
+		}
+	}
+	return len(steps) == 0
+}
+
+func TestAudit_FindsWhatMustNeverHappen(t *testing.T) {
+	t.Parallel()
+	ten, eleven := money.Must("10.00", "RUB"), money.Must("11.00", "RUB")
+	event := func(state messages.Type) *messages.Event {
+		return &messages.Event{
+			OrderID: "ord-1", Type: state, State: state, Attempt: 1, NeedsOperator: state == messages.Unresolved,
+			Evidence: map[string]any{"requested": map[string]any{"amount": "10.00", "currency": "RUB"}},
+		}
+	}
+	mine := demo.BookLine{Customer: "gordon", Amount: ten}
+	tests := []struct {
+		name  string
+		event *messages.Event
+		books []demo.BookLine
+		want  demo.Findings
+	}{
+		{"all is well", event(messages.Succeeded), []demo.BookLine{mine}, demo.Findings{}},
+		{"bought twice", event(messages.Succeeded), []demo.BookLine{mine, mine}, demo.Findings{Twice: 1, Differs: 2}},
+		{"no outcome", nil, []demo.BookLine{mine}, demo.Findings{Lost: 1, Differs: 1}},
+		{"stuck", event(messages.Placing), nil, demo.Findings{Lost: 1, Differs: 1}},
+		{"succeeded on paper", event(messages.Succeeded), nil, demo.Findings{Lost: 1, Differs: 1}},
+		{"bought and given back", event(messages.Succeeded), []demo.BookLine{{"gordon", ten, true}}, demo.Findings{Lost: 1, Differs: 1}},
+		{"another amount", event(messages.Succeeded), []demo.BookLine{{"gordon", eleven, false}}, demo.Findings{Wrong: 1, Differs: 1}},
+		{"bought and called failed", event(messages.Failed), []demo.BookLine{mine}, demo.Findings{Denied: 1, Differs: 2}},
+		{"not what the script says", event(messages.Failed), nil, demo.Findings{Differs: 2}},
+		{"in doubt, which it must not be", event(messages.Unresolved), []demo.BookLine{mine}, demo.Findings{Differs: 1}},
+		{"a purchase of nobody's", event(messages.Succeeded), []demo.BookLine{mine, {"mallory", ten, false}}, demo.Findings{Lost: 1, Differs: 1}},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, demo.Audit(tt.event, tt.books...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package plain_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+func TestWhy_HasWordsForEveryType(t *testing.T) {
+	t.Parallel()
+	seen := map[string]messages.Type{}
+	for _, typ := range messages.Types() {
+		e := &messages.Event{Type: typ, State: typ, Provider: messages.GamesDrop, Error: &messages.Error{Code: "X_" + string(typ)}}
+		why := plain.Why(e)
+		if why == "" || why == string(typ) {
+			t.Errorf("%s: %q", typ, why)
+		}
+		if other, twice := seen[why]; twice {
+			t.Errorf("%s and %s are both %q", typ, other, why)
+		}
+		seen[why] = typ
+	}
+}
+
+func TestWhy_NeverShowsWhatWasBought(t *testing.T) {
+	t.Parallel()
+	for _, typ := range messages.Types() {
+		e := &messages.Event{
+			Type: typ, State: typ, OrderID: "a", Deliverable: []byte(`{"key":"SECRET-CODE"}`),
+			Action: &messages.Action{URL: "https://pay.example.com/SECRET-CODE"},
+		}
+		if line := (plain.Look{}).Line(e, ""); strings.Contains(line, "SECRET-CODE") {
+			t.Errorf("%s: %s", typ, line)
+		}
+	}
+}
+
+func TestWhy_TellsADoubtFromAFailure(t *testing.T) {
+	t.Parallel()
+	e := &messages.Event{Type: messages.Unresolved, State: messages.Unresolved, Provider: messages.BalanceSteam, Error: &messages.Error{Code: "timeout"}}
+	looking := plain.Why(e)
+	e.NeedsOperator = true
+	asked := plain.Why(e)
+	for _, why := range []string{looking, asked} {
+		if !strings.HasPrefix(why, "perhaps bought") || strings.Contains(why, "fail") {
+			t.Errorf("%q", why)
+		}
+	}
+	if looking == asked || plain.Settled(&messages.Event{State: messages.Unresolved}) || !plain.Settled(e) {
+		t.Errorf("%q, %q", looking, asked)
+	}
+}
+
+func TestCause_NamesEveryFault(t *testing.T) {
+	t.Parallel()
+	e := &messages.Event{Error: &messages.Error{Code: "invalid_order", Message: "the order is not acceptable", Faults: []messages.Fault{
+		{Pointer: "/a", Message: "is required"}, {Message: "is too long"},
+	}}}
+	if got := plain.Cause(e); got != "not an acceptable order: /a is required; is too long" {
+		t.Errorf("%q", got)
+	}
+	if got := plain.Cause(&messages.Event{Error: &messages.Error{Code: "E_NEW", Message: "sold out"}}); got != "E_NEW (sold out)" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestLook_ColorsOnlyATerminalThatWantsThem(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		terminal bool
+		environ  map[string]string
+		want     bool
+	}{
+		{true, nil, true},
+		{true, map[string]string{"NO_COLOR": "1"}, false},
+		{true, map[string]string{"NO_COLOR": ""}, true},
+		{true, map[string]string{"TERM": "dumb"}, false},
+		{false, nil, false},
+	} {
+		look := plain.LookOf(tt.terminal, tt.environ)
+		line := look.Line(&messages.Event{Type: messages.Failed, State: messages.Failed, Time: time.Now()}, messages.Placing)
+		if look.Color != tt.want || strings.Contains(line, "\x1b[") != tt.want {
+			t.Errorf("%v %v: %q", tt.terminal, tt.environ, line)
+		}
+	}
+}
+
+func TestTable_ASCIIUsesNothingElse(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	table := plain.Look{ASCII: true}.Table("order", "words").Wrap(map[int]int{2: 10})
+	table.Row("a", "as long as two lines")
+	table.Write(&out)
+	if strings.ContainsFunc(out.String(), func(r rune) bool { return r > 127 }) || !strings.Contains(out.String(), "| a     | as long as |") {
+		t.Errorf("\n%s", out.String())
+	}
+}
