@@ -225,21 +225,28 @@ func (s *script) comeIn(ctx context.Context) error { return s.submit(ctx, mornin
 // its id for something else.
 func (s *script) repeatThemselves(ctx context.Context) error {
 	first := morning()[slices.IndexFunc(morning(), func(o order) bool { return o.id == idFirst })]
-	err := s.await(ctx, idFirst, func() bool { return s.complete(idFirst) })
+	err := s.await(ctx, idFirst, func() bool {
+		if s.complete(idFirst) {
+			s.before = s.last[idFirst].N
+		}
+		return s.before > 0
+	})
 	if err != nil {
 		return err
 	}
-	s.before = s.last[idFirst].N
-	if s.again, err = s.client.Submit(ctx, first.encode()); err != nil {
+	again, err := s.client.Submit(ctx, first.encode())
+	if err != nil {
 		return err
 	}
 	s.tell(idFirst, "sent again", "the same order once more, as after a crash of upstream")
 	other := first
 	other.body = maps.Clone(first.body)
 	other.body["params"] = fields{"offer_id": offerXbox, "email": "mallory@example.com"}
-	if s.conflict, err = s.client.Submit(ctx, other.encode()); err != nil {
+	conflict, err := s.client.Submit(ctx, other.encode())
+	if err != nil {
 		return err
 	}
+	s.note(func() { s.again, s.conflict = again, conflict })
 	return s.await(ctx, "the dead letter", func() bool { return s.deadLetter() != nil })
 }
 
