@@ -60,3 +60,12 @@ func TestUp_SaysWhichPortIsTaken(t *testing.T) {
 	r.ends(app.ExitFailure)
 	r.stderr.shows(t, "nats-server on "+taken.Addr().String()+" did not start: .*address already in use")
 }
+
+func TestUp_OneProgramThatCannotRunEndsAllOfIt(t *testing.T) {
+	t.Parallel()
+	environ := map[string]string{"BALANCESTEAM_API_KEY": "k", "EVENTS_MAX_BYTES": "900TiB"}
+	r := begin(t, environ, "", "up", "--listen", "127.0.0.1:0", "--store-dir", t.TempDir())
+	r.ends(app.ExitFailure)
+	r.stderr.shows(t, "EVENTS_MAX_BYTES")
+	r.stderr.shows(t, "^beltline up: dispatcher ended with code 1; everything was stopped$")
+}
