@@ -126,8 +126,10 @@ func guard(last *messages.Event, m move, c *Change) move {
 			return ignore // the operator has it
 		}
 	case SeenProcessing, SeenActionRequired, SeenOnHold, SeenSucceeded:
-		if last.State == placing && work(last).InDoubt {
-			return ignore // of the doubt that the repeat will settle; the next look finds it again
+		// It is of this very request, or of the doubt that its answer will not
+		// settle: the next look finds it again. Otherwise a decision was wrong.
+		if last.State == placing && (last.Attempt == 1 || work(last).InDoubt) {
+			return ignore
 		}
 	case LinkLost:
 		if m.verdict == Write && (asked || work(last).ReferenceN >= MaxLinks) {
@@ -169,8 +171,8 @@ func requested(last *messages.Event, m move, c *Change) move {
 // bought" while there is evidence that it was.
 func outweighed(last *messages.Event, m move, c *Change) move {
 	switch {
-	case m == late && slices.ContainsFunc(lateEntries(last), same(lateEntry(*c))):
-		return ignore
+	case m == late && slices.ContainsFunc(lateEntries(last), same(lateEntry(*c))) && (work(last).Contradicted || !contradicts(last, *c)):
+		return ignore // told before, and not overruled by an operator since
 	case m.verdict == Write && m.event == last.State && !uncertain(m.event) && !news(last, c):
 		return ignore
 	case m.event == actionRequired && last.State == processing && work(last).Acted:

@@ -117,6 +117,36 @@ func TestApply_LateAnswersAreAllKept(t *testing.T) {
 	}
 }
 
+func TestApply_EvidenceThatAnOperatorOverruledIsShownAgainWhenItComesAgain(t *testing.T) {
+	t.Parallel()
+	s := claimed(t, messages.Topup)
+	s.leaseOver(true)
+	decide := func(in order.Input) {
+		s.now = *s.last.NotBefore
+		s.write(order.Change{Input: in})
+	}
+	decide(order.DecidePlaceAgain)
+	s.claim(order.Claim, "a2")
+	late := order.Change{Input: order.OwnSucceeded, Nonce: "a1", Ref: map[string]string{"id": "1"}}
+	s.write(late)
+	s.leaseOver(true)
+	decide(order.DecideFailed)
+	s.is(messages.Failed, false)
+	s.write(late)
+	s.expect(messages.LateEvidence, messages.Failed, true)
+	if v := s.apply(late); v != order.Ignore {
+		t.Errorf("and once more: %s, want ignore", v)
+	}
+}
+
+func TestApply_ALookupThatOvertakesTheFirstAnswerContradictsNothing(t *testing.T) {
+	t.Parallel()
+	s := claimed(t, messages.Deposit)
+	if v := s.apply(order.Change{Input: order.SeenSucceeded}); v != order.Ignore {
+		t.Errorf("verdict %s, want ignore: it will be found again", v)
+	}
+}
+
 func TestApply_ALateAnswerThatAgreesCompletesWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	s := claimed(t, messages.Exchange)

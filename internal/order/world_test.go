@@ -238,9 +238,10 @@ func (w *world) look(*rapid.T) {
 // tell brings what a lookup has seen to the order, perhaps long after.
 func (w *world) tell(*rapid.T) {
 	if len(w.seen) > 0 {
-		doubt := w.last.Work.InDoubt // where it will be found again
+		again := w.last.Work.InDoubt || w.last.State == messages.Placing && w.last.Attempt == 1 // it will be found again
+		old := w.last.Terminal() && w.seen[0] == order.SeenProcessing                           // it may have ended since
 		w.apply(order.Change{Input: w.seen[0]})
-		w.known = w.known || w.seen[0] != order.SeenFailed && !doubt
+		w.known = w.known || w.seen[0] != order.SeenFailed && !again && !old
 		w.seen = w.seen[1:]
 	}
 }
@@ -311,7 +312,8 @@ func (w *world) check(t *rapid.T) {
 	}
 	running := false
 	for _, c := range w.calls {
-		running = running || !c.sent && w.now.Before(c.lease)
+		refused := w.shop.keyed && w.shop.sold[c.reference] > 0
+		running = running || !c.sent && !refused && w.now.Before(c.lease)
 	}
 	switch e.State {
 	case messages.Succeeded:
