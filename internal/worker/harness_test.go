@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +223,19 @@ func (b *bench) accept(o messages.Order) (*messages.Event, uint64) {
 		b.t.Fatal(err)
 	}
 	return e, seq
+}
+
+// tryAccept accepts an order if there is room for it.
+func (b *bench) tryAccept(o messages.Order) bool {
+	b.t.Helper()
+	e, _ := order.Apply(nil, order.Change{Input: order.Accept, At: time.Now(), New: &order.Submission{
+		Tenant: tenant, OrderID: o.ID, Provider: o.Provider, Kind: o.Kind, Order: o.Raw,
+	}})
+	_, err := b.ledger.Append(b.t.Context(), e, 0)
+	if err != nil && !errors.Is(err, ledger.ErrNoRoom) {
+		b.t.Fatal(err)
+	}
+	return err == nil
 }
 
 func (b *bench) submit(o messages.Order) {

@@ -186,6 +186,11 @@ func (s *shop) sent() []string {
 	return append([]string(nil), s.calls...)
 }
 
+// left is how many steps of the script were not taken.
+func (s *shop) left() int { s.mu.Lock(); defer s.mu.Unlock(); return len(s.script) }
+
+func (s *shop) mostAtOnce() int { s.mu.Lock(); defer s.mu.Unlock(); return s.most }
+
 func (s *shop) refill() { s.mu.Lock(); defer s.mu.Unlock(); s.balance = -1 }
 
 var (
