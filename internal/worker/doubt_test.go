@@ -153,11 +153,7 @@ func TestOwnership_AStaleWorkersAnswerDecidesTheDoubt(t *testing.T) {
 	b.work(s, b.options(messages.BalanceSteam, "w2"))
 	// The server delivers the command again only when the first worker is silent;
 	// a check, as a timer would send it, stands in for that.
-	last, err := b.ledger.Last(t.Context(), tenant, "o1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.send(messages.Check, last.Event, last.Seq)
+	b.poke("o1")
 	b.becomes("o1", messages.Unresolved)
 	close(hold)
 	e := b.becomes("o1", messages.Succeeded)
