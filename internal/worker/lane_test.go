@@ -196,6 +196,40 @@ func TestLane_AProbeWalksPastTheLeftoversOfEndedOrders(t *testing.T) {
 	}
 }
 
+// A refusal of one order may come before the balance is looked at: it says
+// nothing of our account, and opening would send a burst into the same wall.
+func TestLane_ARefusedOrderDoesNotOpenIt(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	b.setLane(laneValue{State: "closed", Until: time.Now().Add(50 * time.Millisecond)})
+	lanes := b.lanes()
+	s.next(step{err: errNo}, step{err: errNoMoney})
+	for i := range 5 {
+		b.submit(offer(fmt.Sprintf("o%d", i)))
+	}
+	b.work(s, b.options(messages.GamesDrop, "w1"))
+	seen := b.lane(lanes, "closed by a lack of money", func(v laneValue) bool { return v.Reason == errNoMoney.Code })
+	if count(seen, "open") != 0 || len(s.sent()) != 2 {
+		t.Errorf("%+v, %d calls", seen, len(s.sent()))
+	}
+	b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
+}
+
+// What fired by the server's clock is due, though ours may be behind: nothing
+// else would end the order.
+func TestLane_AnOrderExpiresThoughOurClockIsBehind(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	b.setLane(laneValue{State: "closed"})
+	o := b.options(messages.GamesDrop, "w1")
+	o.Now = func() time.Time { return time.Now().Add(-time.Hour) }
+	b.work(s, o)
+	b.submitUntil("o1", time.Now().Add(300*time.Millisecond))
+	if e := b.ends("o1"); e.State != messages.Expired {
+		t.Errorf("%s", b.path("o1"))
+	}
+}
+
 func TestLane_TooManyRequestsClosesItForAsLongAsTheProviderSays(t *testing.T) {
 	t.Parallel()
 	b, s := newBench(t), newShop()

@@ -189,3 +189,26 @@ func TestSend_WithTheLedgerNearlyFullNothingIsBoughtAndOutcomesAreStored(t *test
 		t.Errorf("o2: %s, %d calls", got, len(s.sent()))
 	}
 }
+
+// A purchase whose evidence is too long for an event is recorded without it.
+func TestSend_AnOutcomeTooLongForAnEventIsStoredWithoutItsEvidence(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	s.next(step{buy: true, answer: &providers.Answer{
+		Status: providers.StatusSucceeded, Deliverable: json.RawMessage(`{"key":"k"}`),
+		Evidence: map[string]any{"body": strings.Repeat("x", messages.MaxEventBytes)},
+	}})
+	s.next(step{err: &providers.Error{Op: "shop.create", Class: providers.Rejected, Code: "NO", Message: strings.Repeat("x", messages.MaxEventBytes)}})
+	o := b.options(messages.GamesDrop, "w1")
+	o.MaxInFlight = 1
+	b.work(s, o)
+	b.submit(offer("o1"))
+	e := b.ends("o1")
+	if e.State != messages.Succeeded || string(e.Deliverable) != `{"key":"k"}` || e.Evidence["left_out"] == nil || e.Evidence["body"] != nil {
+		t.Errorf("%s %s", b.path("o1"), e.Deliverable)
+	}
+	b.submit(offer("o2"))
+	if e := b.ends("o2"); e.State != messages.Failed || e.Error.Code != "NO" || len(e.Error.Message) > 512 {
+		t.Errorf("%s", b.path("o2"))
+	}
+}
