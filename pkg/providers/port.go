@@ -50,6 +50,10 @@ type Order struct {
 	Ref map[string]string
 	// PlacedAt is when the last intent was recorded; zero before the first.
 	PlacedAt time.Time
+	// Plan is what the last intent recorded: a lookup compares with it what it
+	// finds. Zero before the first, and where the caller does not know it; an
+	// adapter then compares less, or answers that it does not know.
+	Plan Plan
 }
 
 // Plan is what Prepare found. It is recorded in the intent as JSON, so that a

@@ -1,0 +1,195 @@
+package exchanger
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/beltline-io/beltline/pkg/money"
+)
+
+// The scalar types of this file never fail to decode: an answer that tells of
+// a bid must not become unreadable over a field nobody needs. What is needed is
+// asked for its validity where it is used.
+
+var positiveInteger = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
+
+// scalar returns a JSON value as text: a string without its quotes, null as
+// nothing, anything else literally.
+func scalar(b []byte) string {
+	var s string
+	switch text := string(bytes.TrimSpace(b)); {
+	case text == "null":
+		return ""
+	case strings.HasPrefix(text, `"`) && json.Unmarshal(b, &s) == nil:
+		return strings.TrimSpace(s)
+	default:
+		return text
+	}
+}
+
+// Text is a text, or whatever else stands in its place, literally. It may hold
+// markup: what is shown to anybody goes through plain first.
+type Text string
+
+// UnmarshalJSON reads any value.
+func (t *Text) UnmarshalJSON(b []byte) error {
+	*t = Text(scalar(b))
+	return nil
+}
+
+// ID is a number that names something, kept as text so that no digit is lost.
+type ID string
+
+// Valid reports whether the id is a positive integer.
+func (id ID) Valid() bool { return positiveInteger.MatchString(string(id)) }
+
+// UnmarshalJSON reads a number or a string.
+func (id *ID) UnmarshalJSON(b []byte) error {
+	*id = ID(scalar(b))
+	return nil
+}
+
+// Flag is 0 or 1, as a number or a string.
+type Flag struct{ Value, Known bool }
+
+// UnmarshalJSON reads 0 and 1, and booleans.
+func (f *Flag) UnmarshalJSON(b []byte) error {
+	text := scalar(b)
+	yes, no := text == "1" || text == "true", text == "0" || text == "false"
+	*f = Flag{Value: yes, Known: yes || no}
+	return nil
+}
+
+// MarshalJSON writes 1, 0, or null where neither was told.
+func (f Flag) MarshalJSON() ([]byte, error) {
+	switch {
+	case !f.Known:
+		return []byte("null"), nil
+	case f.Value:
+		return []byte("1"), nil
+	default:
+		return []byte("0"), nil
+	}
+}
+
+// Amount is an amount with the text it was read from. Sites put markup, spaces
+// and currency codes around their numbers.
+type Amount struct {
+	Literal string
+	Value   money.Decimal
+	Valid   bool // there is exactly one number in the literal
+}
+
+// amountText matches a number, perhaps with a currency code after it.
+var amountText = regexp.MustCompile(`^(-?[0-9]+(?:\.[0-9]+)?)(?:[A-Za-z]{2,10})?$`)
+
+var leadingZeros = regexp.MustCompile(`^(-?)0+([0-9])`)
+
+// ParseAmount reads an amount as a site writes it.
+func ParseAmount(literal string) Amount {
+	a := Amount{Literal: literal}
+	bare := strings.Join(strings.Fields(plain(literal, maxScanned)), "")
+	m := amountText.FindStringSubmatch(bare)
+	if m == nil {
+		return a
+	}
+	v, err := money.ParseDecimal(leadingZeros.ReplaceAllString(m[1], "$1$2"))
+	if err == nil {
+		a.Value, a.Valid = v, true
+	}
+	return a
+}
+
+// Positive reports whether the amount is valid and above zero.
+func (a Amount) Positive() bool { return a.Valid && a.Value.Sign() > 0 }
+
+// UnmarshalJSON reads a number or a string.
+func (a *Amount) UnmarshalJSON(b []byte) error {
+	*a = ParseAmount(scalar(b))
+	return nil
+}
+
+// MarshalJSON writes the literal as a string.
+func (a Amount) MarshalJSON() ([]byte, error) { return json.Marshal(a.Literal) }
+
+// money joins the amount with a currency code; nil where either is unreadable.
+func (a Amount) money(code Text) *money.Money {
+	currency, err := money.ParseCurrency(strings.ToUpper(plain(string(code), maxScanned)))
+	if err != nil || !a.Valid || a.Value.Sign() < 0 {
+		return nil
+	}
+	m := money.New(a.Value, currency)
+	return &m
+}
+
+// List is a list that PHP may write as an array, as an object, or as "" or
+// null where it is empty. An element that cannot be read makes the whole list
+// unreadable: a bid that is dropped silently would look like one that is absent.
+type List[T any] []T
+
+var errNoList = errors.New("not a list")
+
+// UnmarshalJSON reads any of these forms, an object in the order of its keys.
+func (l *List[T]) UnmarshalJSON(b []byte) error {
+	*l = nil
+	trimmed := bytes.TrimSpace(b)
+	switch {
+	case bytes.HasPrefix(trimmed, []byte("[")):
+		return json.Unmarshal(trimmed, (*[]T)(l))
+	case bytes.HasPrefix(trimmed, []byte("{")):
+		var byKey map[string]json.RawMessage
+		if err := json.Unmarshal(trimmed, &byKey); err != nil {
+			return err
+		}
+		keys := make([]string, 0, len(byKey))
+		for k := range byKey {
+			keys = append(keys, k)
+		}
+		slices.SortFunc(keys, numerically)
+		for _, k := range keys {
+			var v T
+			if err := json.Unmarshal(byKey[k], &v); err != nil {
+				return err
+			}
+			*l = append(*l, v)
+		}
+		return nil
+	case scalar(trimmed) == "":
+		return nil
+	default:
+		return errNoList
+	}
+}
+
+// numerically puts "2" before "10", as the site meant it.
+func numerically(a, b string) int {
+	if len(a) != len(b) && positiveInteger.MatchString(a) && positiveInteger.MatchString(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// UnmarshalJSON reads an object, and takes anything else for an empty one: a
+// bid without actions still has a status.
+func (a *Actions) UnmarshalJSON(b []byte) error {
+	type bare Actions
+	*a = Actions{}
+	if !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return nil
+	}
+	return json.Unmarshal(b, (*bare)(a))
+}
+
+// UnmarshalJSON reads an object, and takes anything else for an empty one.
+func (i *DirectionInfo) UnmarshalJSON(b []byte) error {
+	type bare DirectionInfo
+	*i = DirectionInfo{}
+	if !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return nil
+	}
+	return json.Unmarshal(b, (*bare)(i))
+}

@@ -1,0 +1,50 @@
+package exchanger
+
+// bidKind is what a bid's status means to an order.
+type bidKind uint8
+
+const (
+	bidNeedsHelp bidKind = iota // somebody at the exchanger must act; also every word that nobody knows
+	bidUnborn                   // not created yet: it may still vanish
+	bidWaiting                  // the customer must act
+	bidWorking                  // under way
+	bidDone                     // success
+	bidGone                     // cancelled or deleted
+)
+
+// bidKinds is the table of the script's statuses. What is not in it, among
+// them the sites' own my<N>, archived and realdelete, needs somebody to look:
+// an error status is never taken for a failure, because money may have moved.
+var bidKinds = map[Text]bidKind{
+	"auto": bidUnborn,
+
+	"coldnew": bidWaiting, // awaiting verification
+	"new":     bidWaiting,
+	"techpay": bidWaiting, // the customer opened the payment
+
+	"payed":       bidWorking, // says the customer
+	"coldpay":     bidWorking, // awaiting the merchant's confirmation
+	"partpay":     bidWorking,
+	"realpay":     bidWorking, // the money was seen
+	"verify":      bidWorking,
+	"amlwait":     bidWorking,
+	"merchwait":   bidWorking,
+	"coldsuccess": bidWorking, // payout sent, awaiting confirmation
+	"partpayout":  bidWorking,
+
+	"success": bidDone,
+
+	"cancel": bidGone,
+	"delete": bidGone,
+
+	"error":       bidNeedsHelp,
+	"mercherror":  bidNeedsHelp,
+	"amlerror":    bidNeedsHelp,
+	"payouterror": bidNeedsHelp,
+	"scrpayerror": bidNeedsHelp,
+}
+
+func kindOf(status Text) bidKind { return bidKinds[status] }
+
+// operatorHint is shown beside a status that only people can end.
+const operatorHint = "the exchanger's staff must act on this bid; it is neither failed nor refunded"
