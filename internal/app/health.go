@@ -11,6 +11,7 @@ import (
 type Health struct {
 	mu       sync.Mutex
 	reasons  map[string]string // by component; empty when ready
+	awaited  bool              // the program has yet to say what it consists of
 	draining bool
 }
 
@@ -32,8 +33,20 @@ func NewHealth() *Health { return &Health{reasons: make(map[string]string)} }
 // Component adds a component. It is not ready until it says so.
 func (h *Health) Component(name string) *Component {
 	c := &Component{name: name, health: h}
-	c.NotReady("starting")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.awaited = false
+	h.reasons[name] = "starting"
 	return c
+}
+
+// await makes the program unready until it adds a component. Between the first
+// connection and that moment it has done nothing yet, and must not say that it
+// is ready for anything.
+func (h *Health) await() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.awaited = true
 }
 
 // Ready says that the component does its work.
@@ -61,6 +74,9 @@ func (h *Health) Reasons() []Reason {
 	reasons := []Reason{}
 	if h.draining {
 		reasons = append(reasons, Reason{Component: "process", Reason: "draining"})
+	}
+	if h.awaited {
+		reasons = append(reasons, Reason{Component: "program", Reason: "starting"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.reasons)) {
 		if r := h.reasons[name]; r != "" {

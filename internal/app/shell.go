@@ -46,6 +46,7 @@ func newShell(p Program, proc Process, loaded *Loaded) *shell {
 	var conn connMetrics
 	s.reg, conn = newRegistry(s.version)
 	s.watcher = newWatcher(s.log, conn, s.health.Component("nats"))
+	s.health.await()
 	logConfig(s.log.With().Str(logkey.Instance, s.name).Logger(), loaded, s.config)
 	return s
 }

@@ -111,6 +111,10 @@ func TestExecute_DrainsOnTheFirstSignalAndEndsWithZero(t *testing.T) {
 	t.Parallel()
 	running, draining := make(chan *app.Runtime, 1), make(chan int, 1)
 	r := start(t, app.Process{Environ: env(), NATS: inProcess(natstest.Start(t))}, func(ctx context.Context, rt *app.Runtime) error {
+		if got := status(t, rt.HTTPAddr, "/readyz"); got != http.StatusServiceUnavailable {
+			t.Errorf("a program that has not begun says that it is ready: %d", got)
+		}
+		rt.Health.Component("work").Ready()
 		running <- rt
 		<-ctx.Done()
 		draining <- status(t, rt.HTTPAddr, "/readyz")
@@ -214,6 +218,7 @@ func TestExecute_OutlivesARestartOfTheServer(t *testing.T) {
 	s := natstest.Start(t)
 	running := make(chan *app.Runtime, 1)
 	r := start(t, app.Process{Environ: env(), NATS: append(inProcess(s), nats.ReconnectWait(time.Millisecond))}, func(ctx context.Context, rt *app.Runtime) error {
+		rt.Health.Component("work").Ready()
 		running <- rt
 		<-ctx.Done()
 		return nil

@@ -15,7 +15,6 @@ import (
 
 	"github.com/beltline-io/beltline/internal/dispatcher/sweep"
 	"github.com/beltline-io/beltline/internal/ledger"
-	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/orders"
 	"github.com/beltline-io/beltline/internal/topology"
@@ -133,7 +132,7 @@ func New(nc *nats.Conn, js jetstream.JetStream, l Ledger, q Queue, o Options) *D
 	o = o.withDefaults()
 	d := &Dispatcher{
 		nc: nc, js: js, ledger: l, queue: q, o: o, pace: usualPace,
-		log:     o.Log.With().Str(logkey.Instance, o.Instance).Logger(),
+		log:     o.Log,
 		metrics: newMetrics(o.Registerer),
 	}
 	d.pressure = newPressure(d)

@@ -94,7 +94,7 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 	o.MaxInFlight = max(o.MaxInFlight, 1)
 	w := &Worker{
 		o: o, reg: reg, js: js, ledger: l, queue: q, provider: p, limiter: limiter, metrics: newMetrics(o.Registerer, o.Provider),
-		log: o.Log.With().Str(logkey.Provider, string(o.Provider)).Str(logkey.Instance, o.Instance).Logger(),
+		log: o.Log.With().Str(logkey.Provider, string(o.Provider)).Logger(),
 	}
 	w.stopping = context.Background()
 	w.suspects = &suspects{provider: o.Provider}
