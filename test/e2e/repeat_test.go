@@ -9,7 +9,7 @@ import (
 
 // quick lets a doubt be looked into soon.
 func quick() map[string]string {
-	return map[string]string{"GAMESDROP_TIMEOUT": "1s", "BALANCESTEAM_TIMEOUT": "1s", "LEASE": "1500ms", "ACK_WAIT": "3s", "POLL_FIRST": "50ms"}
+	return map[string]string{"GAMESDROP_TIMEOUT": "1s", "BALANCESTEAM_TIMEOUT": "1s", "LEASE": "2500ms", "ACK_WAIT": "4s", "POLL_FIRST": "50ms"}
 }
 
 // The first request bought and its answer was lost; the price has changed when

@@ -99,12 +99,12 @@ func assignments(sets ...map[string]string) []string {
 func (r *rig) startAll() {
 	r.t.Helper()
 	for range 2 {
+		r.add(dispatcherProgram, nil)
 		r.add(steamProgram, steamSettings(r.steam.URL()))
 		r.add(dropProgram, dropSettings(r.drop.URL()))
-		r.add(dispatcherProgram, nil)
 	}
-	for _, p := range r.procs {
-		p.start()
+	for _, p := range slices.Backward(r.procs) {
+		p.start() // the workers first: they wait for the streams
 	}
 	for _, p := range r.procs {
 		p.awaitReady()
