@@ -139,10 +139,7 @@ func (s *Shop) Pay(orderID, amount string) error {
 
 // Hold has the customer give skins that are held for eight days.
 func (s *Shop) Hold(orderID, amount string) error {
-	return s.change(orderID, func(r *record) {
-		s.give(r, InHold, amount)
-		r.HeldUntil = s.now().Add(holdPeriod)
-	})
+	return s.change(orderID, func(r *record) { s.give(r, InHold, amount) })
 }
 
 // Approve approves a deposit on hold, as offer_approve does: hold_approved.
@@ -211,9 +208,6 @@ func (s *Shop) live(r *record) {
 			if step.Amount == "" {
 				step.Amount = defaultSum
 			}
-			if step.Status == InHold {
-				r.HeldUntil = s.now().Add(holdPeriod)
-			}
 			s.give(r, step.Status, step.Amount)
 			continue
 		}
@@ -224,6 +218,9 @@ func (s *Shop) live(r *record) {
 // give books what the customer gave: the only place where money moves.
 func (s *Shop) give(r *record, status, amount string) {
 	r.Amount, r.Given = money.MustDecimal(amount), s.now()
+	if status == InHold {
+		r.HeldUntil = r.Given.Add(holdPeriod)
+	}
 	s.journal.Append(s.line(r, Paid))
 	s.enter(r, status)
 }
