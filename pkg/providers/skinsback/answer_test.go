@@ -76,16 +76,17 @@ func TestLookup_SuccessTellsEverySumToTheLastDigit(t *testing.T) {
 
 func TestLookup_SuccessWithLessThanTheDocumentPromises(t *testing.T) {
 	t.Parallel()
-	got := judge(t, ours("success", `,"amount":1,"amount_currency":"rub","amount_in_currencies":[],"user_amount":null`))
-	var told map[string]any
-	into(t, got.Deliverable, &told)
-	delete(told, "deposits")
 	want := map[string]any{
 		"amount": map[string]any{"amount": "1.00", "currency": "RUB"}, "user_amount": nil, "amount_in_currencies": nil,
 		"user_amount_in_currencies": nil, "custom_currency_sum": nil,
 	}
-	if diff := cmp.Diff(want, told); diff != "" {
-		t.Error(diff)
+	for _, user := range []string{"null", "-1", `"much"`} {
+		var told map[string]any
+		into(t, judge(t, ours("success", `,"amount":1,"amount_currency":"rub","amount_in_currencies":[],"user_amount":`+user)).Deliverable, &told)
+		delete(told, "deposits")
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("%s: %s", user, diff)
+		}
 	}
 	for _, more := range []string{
 		``, `,"amount":10`, `,"amount_currency":"usd"`, `,"amount":"ten","amount_currency":"usd"`, `,"amount":null,"amount_currency":"usd"`,
@@ -204,5 +205,25 @@ func TestLookup_FollowsADepositThroughItsLife(t *testing.T) {
 		see(providers.StatusUnknown)
 		b.do(b.Fail(reference, "trade_canceled"))
 		see(providers.StatusFailed)
+	}
+}
+
+func TestDeposit_IsShownAsItWasRead(t *testing.T) {
+	t.Parallel()
+	var first, again skinsback.Deposit
+	into(t, json.RawMessage(ours("in_hold", `,"amount":10.50,"amount_currency":"usd","amount_in_currencies":{"usd":"10.5","rub":840},
+		"in_hold_until":"1764500000","trade_offer_id":40,"custom_currency_rate":0.1`)), &first)
+	shown, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	into(t, shown, &again)
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Errorf("%s: %s", shown, diff)
+	}
+	var fields map[string]any
+	into(t, shown, &fields)
+	if fields["amount"] != "10.5" || fields["in_hold_until"] != 1764500000.0 || fields["user_amount"] != nil || fields["offer_date"] != nil {
+		t.Errorf("shown %s", shown)
 	}
 }

@@ -18,11 +18,11 @@ import (
 var ErrNotFound = errors.New("the deposit is not known")
 
 const (
-	codeOrderExists   = 5  // of create
-	codeNotFound      = 4  // of orderstatus
-	codeTooMany       = -7 // of every method
-	tooManyWait       = time.Minute
-	lastRefusalOfMake = 15
+	codeOrderExists = 5  // of create
+	codeNotFound    = 4  // of orderstatus
+	codeTooMany     = -7 // of every method
+	tooManyWait     = time.Minute
+	lastRefusal     = 15
 
 	// codeAnswerMismatch is ours: the answer speaks of something we did not ask for.
 	codeAnswerMismatch = "answer_mismatch"
@@ -106,7 +106,7 @@ func judge(p purpose, code int, message string) verdict {
 		said = m
 	case code < 0:
 		said = standard[code] // the zero class of an unknown code is Ambiguous
-	case p == creating && code > 0 && code <= lastRefusalOfMake:
+	case p == creating && code > 0 && code <= lastRefusal:
 		said.class = providers.Rejected
 	}
 	exists := p == creating && (code == codeOrderExists || message == own[codeOrderExists].name)

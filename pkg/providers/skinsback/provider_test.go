@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -116,7 +117,9 @@ func TestPlace_StateOfTheShopClosesTheLaneOrWaits(t *testing.T) {
 	t.Parallel()
 	for _, auth := range []string{skinsback.AuthHeaders, skinsback.AuthSignature} {
 		b := setup(t)
-		b.Provider = build(t, b.URL(), func(cfg *skinsback.Config) { cfg.Auth = auth })
+		if auth == skinsback.AuthSignature {
+			b.Provider = build(t, b.URL(), signed)
+		}
 		stranger := build(t, b.URL(), func(cfg *skinsback.Config) { cfg.Auth, cfg.ClientID = auth, "somebody" })
 		wrongSecret := map[string]string{skinsback.AuthHeaders: "-10", skinsback.AuthSignature: "-3"}[auth]
 		for _, c := range []struct {
@@ -142,6 +145,20 @@ func TestPlace_StateOfTheShopClosesTheLaneOrWaits(t *testing.T) {
 			t.Errorf("%s: after all that: %v, %+v", auth, err, b.Deposits())
 		}
 	}
+}
+
+func TestPlace_TooManyRequestsWaitForTheWholeWindow(t *testing.T) {
+	t.Parallel()
+	b := setup(t, skinsbacktest.WithRateLimit(1, time.Hour))
+	if got := b.lookup(deposit()); got.Status != providers.StatusAbsent {
+		t.Fatalf("got %+v", got)
+	}
+	_, err := b.Place(guarded(t), deposit(), providers.Plan{})
+	if e := mustFail(t, err, providers.Retryable, "-7"); e.RetryAfter != time.Minute {
+		t.Errorf("got %+v", e)
+	}
+	_, err = b.Lookup(t.Context(), deposit())
+	mustFail(t, err, providers.Retryable, "-7")
 }
 
 func TestPlace_RefusalsOfTheOrderAreFinal(t *testing.T) {
