@@ -2,6 +2,9 @@ package lint
 
 import (
 	"go/ast"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -91,4 +94,33 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 			return false
 		}
 	}
+}
+
+// testName finds the names of tests in prose, where they stand between backquotes.
+var testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*_[A-Za-z0-9_]+)`")
+
+// namedTests wants a test for each name of one in the documents.
+func namedTests(t *Tree) []Violation {
+	exists := make(map[string]bool)
+	for _, f := range t.Go {
+		for _, decl := range f.AST.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && f.Test() && fn.Recv == nil {
+				exists[fn.Name.Name] = true
+			}
+		}
+	}
+	var found []Violation
+	for _, path := range slices.Sorted(maps.Keys(t.Texts)) {
+		if !strings.HasSuffix(path, ".md") {
+			continue
+		}
+		for i, line := range strings.Split(t.Texts[path], "\n") {
+			for _, m := range testName.FindAllStringSubmatch(line, -1) {
+				if !exists[m[1]] {
+					found = append(found, Violation{Path: path, Line: i + 1, Text: "there is no test " + m[1]})
+				}
+			}
+		}
+	}
+	return found
 }

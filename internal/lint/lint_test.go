@@ -168,6 +168,10 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"README.md": "GET /homework/1, https://example.com/home/page, ./work/x and $HOME/beltline",
 		},
 	},
+	"every test that a document names exists": {
+		bad:  map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsLost`\n"},
+		good: map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsKept`\n", "a/a_test.go": library + "func TestOrder_IsKept() {}\n"},
+	},
 }
 
 func TestRules_EachCatchesItsSeededViolationsAndNothingElse(t *testing.T) {

@@ -65,5 +65,10 @@ func Rules() []Rule {
 			Why:   "it works for one person, and tells the world about them",
 			Check: machinePaths,
 		},
+		{
+			Name:  "every test that a document names exists",
+			Why:   "a promise whose test is gone is only a sentence",
+			Check: namedTests,
+		},
 	}
 }
