@@ -22,8 +22,8 @@ var (
 	dropped = regexp.MustCompile(`(?is)<!--.*?(?:-->|$)|<(script|style|template|noscript|svg|iframe)\b.*?(?:</(?:script|style|template|noscript|svg|iframe)\s*>|$)`)
 	// breaks matches tags that end a line.
 	breaks = regexp.MustCompile(`(?i)<\s*/?\s*(?:br|p|div|li|ul|ol|tr|table|h[1-6]|hr)\b[^<>]*>`)
-	// tag matches any other tag, also one that is cut off at the end.
-	tag = regexp.MustCompile(`<[/!?A-Za-z][^<>]*(?:>|$)`)
+	// tag matches any other tag, also one that is never closed.
+	tag = regexp.MustCompile(`<[/!?A-Za-z][^<>]*>?`)
 	// spaces matches what is no line break and looks like one space.
 	spaces = regexp.MustCompile(`[^\S\n]+`)
 	lines  = regexp.MustCompile(` ?\n[\s]*`)
