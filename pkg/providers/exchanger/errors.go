@@ -123,6 +123,9 @@ func readVerdict(e envelope) (verdict, bool) {
 	return v, true
 }
 
+// maxErrorFields is more than a form has: the rest would not be read anyway.
+const maxErrorFields = 50
+
 // readErrorFields reads {"field":"why"}; anything else is none.
 func readErrorFields(raw json.RawMessage) map[string]string {
 	var byName map[string]Text
@@ -130,8 +133,12 @@ func readErrorFields(raw json.RawMessage) map[string]string {
 		return nil
 	}
 	out := map[string]string{}
-	for name, why := range byName {
-		out[plain(name, 64)] = plain(string(why), 200)
+	for i, name := range slices.Sorted(maps.Keys(byName)) {
+		if i == maxErrorFields {
+			break
+		}
+		why := string(byName[name])
+		out[plain(name[:min(len(name), 64)], 64)] = plain(why[:min(len(why), 1000)], 200)
 	}
 	return out
 }

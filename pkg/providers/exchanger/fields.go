@@ -87,11 +87,18 @@ type Amount struct {
 // amountText matches a number, perhaps with a currency code after it.
 var amountText = regexp.MustCompile(`^(-?[0-9]+(?:\.[0-9]+)?)(?:[A-Za-z]{2,10})?$`)
 
+// maxAmount is more than any number with its markup: what is longer is a text,
+// and an answer may hold many.
+const maxAmount = 500
+
 var leadingZeros = regexp.MustCompile(`^(-?)0+([0-9])`)
 
 // ParseAmount reads an amount as a site writes it.
 func ParseAmount(literal string) Amount {
 	a := Amount{Literal: literal}
+	if len(literal) > maxAmount {
+		return a
+	}
 	bare := strings.Join(strings.Fields(plain(literal, maxScanned)), "")
 	m := amountText.FindStringSubmatch(bare)
 	if m == nil {

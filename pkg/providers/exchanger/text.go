@@ -40,6 +40,9 @@ func plain(text string, limit int) string {
 	// What comes out of entities or lies around a tag may be markup again, as in
 	// "&lt;script&gt;" or "<<b>script>": it is undone until nothing changes.
 	for range 8 {
+		if !strings.ContainsAny(text, "<&") {
+			break
+		}
 		before := text
 		text = dropped.ReplaceAllString(text, " ")
 		text = breaks.ReplaceAllString(text, "\n")
