@@ -25,6 +25,8 @@ type local struct {
 	up     *upstream
 	env    map[string]string // overrides of the settings
 	log    *lines            // of all programs
+	// dropURL is where the worker finds GamesDrop.
+	dropURL string
 }
 
 // newLocal starts a server and the shops. env overrides the settings.
@@ -37,7 +39,7 @@ func newLocal(t *testing.T, env map[string]string, opts ...gamesdroptest.Option)
 	}
 	t.Cleanup(l.steam.Close)
 	t.Cleanup(l.drop.Close)
-	l.up = newUpstream(t, l.server.URL())
+	l.up, l.dropURL = newUpstream(t, l.server.URL()), l.drop.URL()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of the programs' log:\n%s", tail(l.log.text(), 40))
@@ -50,10 +52,15 @@ func newLocal(t *testing.T, env map[string]string, opts ...gamesdroptest.Option)
 func newPipeline(t *testing.T, env map[string]string, opts ...gamesdroptest.Option) *local {
 	t.Helper()
 	l := newLocal(t, env, opts...)
+	l.startAll()
+	return l
+}
+
+func (l *local) startAll() {
+	l.t.Helper()
 	l.dispatcher()
 	l.steamWorker()
 	l.dropWorker()
-	return l
 }
 
 // dispatcher starts the dispatcher, which makes the streams, and follows the events.
@@ -66,7 +73,7 @@ func (l *local) dispatcher() {
 func (l *local) steamWorker() func() {
 	return l.run(programs.BalanceSteam(), steamSettings(l.steam.URL()))
 }
-func (l *local) dropWorker() func() { return l.run(programs.GamesDrop(), dropSettings(l.drop.URL())) }
+func (l *local) dropWorker() func() { return l.run(programs.GamesDrop(), dropSettings(l.dropURL)) }
 
 // run starts a program and waits until it is ready. stop drains it, and is
 // called at the end of the test if not before.
@@ -119,15 +126,5 @@ func (l *local) mustHaveBought(account string, n int) {
 	l.t.Helper()
 	if got := l.purchases(account); len(got) != n {
 		l.t.Errorf("%s was bought %d times, not %d: %+v", account, len(got), n, got)
-	}
-}
-
-// awaitRequest waits until a request for an endpoint of a shop is in its book.
-func (l *local) awaitRequest(book *providertest.Book, phase providertest.Phase, op string) {
-	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
-	defer cancel()
-	if _, err := book.Wait(ctx, func(e providertest.Entry) bool { return e.Phase == phase && e.Op == op }); err != nil {
-		l.t.Fatalf("no %s %s: %v", op, phase, err)
 	}
 }

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -11,7 +13,8 @@ import (
 // an order, what befalls it, and what its events must say.
 type outcome struct {
 	env     map[string]string
-	prepare func(*local) // before the order is given
+	front   func(*local) http.Handler // stands before GamesDrop
+	prepare func(*local)              // before the order is given
 	order   plan
 	// types are the types of the order's events up to its end; empty where how
 	// often something is tried is a matter of time.
@@ -30,7 +33,13 @@ type outcome struct {
 // check runs one line by itself, on a pipeline of its own.
 func (o outcome) check(t *testing.T) {
 	t.Helper()
-	l := newPipeline(t, o.env)
+	l := newLocal(t, o.env)
+	if o.front != nil {
+		front := httptest.NewServer(o.front(l))
+		t.Cleanup(front.Close)
+		l.dropURL = front.URL
+	}
+	l.startAll()
 	if o.prepare != nil {
 		o.prepare(l)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,24 +164,20 @@ func TestOutcome_AnOrderWaitsUntilItsProviderCanBeReached(t *testing.T) {
 	}
 }
 
-// moving changes the offer's price after each of the next n quotes: while the
-// player is being checked, which comes between quote and order.
-func moving(l *local, n int) {
-	l.drop.Faults().Next(gamesdroptest.OpCheck, n, providertest.Fault{Kind: providertest.Slow, Delay: 300 * time.Millisecond})
-	go func() {
-		for i := range n {
-			nth := 0
-			if _, err := l.drop.Book().Wait(l.t.Context(), func(e providertest.Entry) bool {
-				if e.Phase == providertest.Received && e.Op == gamesdroptest.OpCheck {
-					nth++
+// moving stands before the shop and changes the offer's price after each of the
+// next n quotes: while the player is checked, which comes between quote and order.
+func moving(n int) func(*local) http.Handler {
+	return func(l *local) http.Handler {
+		var quotes atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == gamesdroptest.CheckPath {
+				if i := quotes.Add(1); i <= int64(n) {
+					l.drop.SetPrice("1002", fmt.Sprintf("75.%02d", i))
 				}
-				return nth > i
-			}); err != nil {
-				return // the test has ended
 			}
-			l.drop.SetPrice("1002", fmt.Sprintf("75.%02d", i+1))
-		}
-	}()
+			l.drop.ServeHTTP(w, r)
+		})
+	}
 }
 
 func TestOutcome_WrongPriceIsQuotedAnewAtMostFiveTimes(t *testing.T) {
@@ -188,7 +186,7 @@ func TestOutcome_WrongPriceIsQuotedAnewAtMostFiveTimes(t *testing.T) {
 	wrong := failure("retryable", "WRONG_PRICE")
 	checkAll(t, map[string]outcome{
 		"once": {
-			env: quick(), prepare: func(l *local) { moving(l, 1) }, order: p, bought: 1, requests: 6,
+			env: quick(), front: moving(1), order: p, bought: 1, requests: 6,
 			types: "accepted placing retrying placing succeeded", in: "retrying", said: wrong, final: "succeeded",
 			then: func(l *local, p plan) {
 				last := l.up.awaitFinal(p.key())
@@ -201,11 +199,11 @@ func TestOutcome_WrongPriceIsQuotedAnewAtMostFiveTimes(t *testing.T) {
 			},
 		},
 		"six times": {
-			env: quick(), prepare: func(l *local) { moving(l, 6) }, order: p, requests: 18,
+			env: quick(), front: moving(6), order: p, requests: 18,
 			types: "accepted" + strings.Repeat(" placing retrying", 5) + " placing failed", said: wrong, final: "failed",
 		},
 		"beyond max_cost": {
-			env: quick(), prepare: func(l *local) { moving(l, 1) }, requests: 5,
+			env: quick(), front: moving(1), requests: 5,
 			order: offer("acme", "o1", gamesdroptest.OfferDirect, "75.00", "USD", `,"game_user_id":"7"`),
 			types: "accepted placing retrying failed", said: failure("rejected", "max_cost_exceeded"), final: "failed",
 		},
