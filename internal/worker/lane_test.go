@@ -1,17 +1,16 @@
 package worker_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/order"
-	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -118,37 +117,6 @@ func TestLane_NoMoneyClosesItForAllReplicasAndBurnsNoOrders(t *testing.T) {
 	b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
 }
 
-func TestLane_OnlyOneReplicaProbes(t *testing.T) {
-	t.Parallel()
-	b, s := patientBench(t), newShop() // the probe must not be taken for dead
-	b.setLane(laneValue{State: "closed", Until: time.Now().Add(100 * time.Millisecond)})
-	lanes := b.lanes()
-	s.onLookup = func(int) (providers.Answer, error) { return providers.Answer{Status: providers.StatusSucceeded}, nil }
-	hold, entered := make(chan struct{}), make(chan struct{})
-	s.next(step{buy: true, hold: hold, entered: entered})
-	for i := range 20 {
-		b.submit(offer(fmt.Sprintf("o%d", i)))
-	}
-	for i := range 3 {
-		b.work(s, patiently(b.options(messages.GamesDrop, fmt.Sprintf("w%d", i))))
-	}
-	<-entered
-	// A look at an order proves that the workers go on with other things.
-	b.placed("other")
-	b.until("a look", func(e *messages.Event) bool { return e.OrderID == "other" && e.State == messages.Succeeded })
-	if sent := s.sent(); len(sent) != 1 {
-		t.Errorf("%d calls while the lane is probed by one", len(sent))
-	}
-	close(hold)
-	seen := b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
-	if got := count(seen, "probing"); got != 1 {
-		t.Errorf("%d probes", got)
-	}
-	for i := range 20 {
-		b.ends(fmt.Sprintf("o%d", i))
-	}
-}
-
 // placed writes an order that the provider has, and has it looked at.
 func (b *bench) placed(id string) {
 	b.t.Helper()
@@ -159,60 +127,6 @@ func (b *bench) placed(id string) {
 	}})
 	e, seq := b.follow(id, order.Change{Input: order.OwnProcessing, Nonce: "n-" + id})
 	b.send(messages.Check, e, seq)
-}
-
-func TestLane_AProberThatDiesIsFollowedByTheNextWhenItsTimeIsOver(t *testing.T) {
-	t.Parallel()
-	b, s := newBench(t), newShop()
-	until := time.Now().Add(600 * time.Millisecond)
-	b.setLane(laneValue{State: "probing", Until: until, By: "dead"})
-	b.submit(offer("o1"))
-	b.work(s, b.options(messages.GamesDrop, "w1"))
-	b.ends("o1")
-	if e := b.becomes("o1", messages.Placing); e.Time.Before(until.Truncate(time.Microsecond)) {
-		t.Errorf("placed %s before the prober's time was over", until.Sub(e.Time))
-	}
-}
-
-func TestLane_AProbeWalksPastTheLeftoversOfEndedOrders(t *testing.T) {
-	t.Parallel()
-	b, s := newBench(t), newShop()
-	b.setLane(laneValue{State: "closed", Until: time.Now().Add(50 * time.Millisecond)})
-	lanes := b.lanes()
-	for i := range 40 {
-		id := fmt.Sprintf("gone%d", i)
-		e, seq := b.accept(offer(id))
-		b.follow(id, order.Change{Input: order.CancelRequest, Origin: "ORDERS:1"})
-		b.send(messages.Place, e, seq)
-	}
-	s.next(step{err: errNo}) // refused, which says nothing of our account
-	b.submit(offer("refused"))
-	b.submit(offer("o1"))
-	b.work(s, b.options(messages.GamesDrop, "w1"))
-	b.ends("o1")
-	seen := b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
-	if got := count(seen, "probing"); got != 1 {
-		t.Errorf("%d probes for one order that tells: %+v", got, seen)
-	}
-}
-
-// A refusal of one order may come before the balance is looked at: it says
-// nothing of our account, and opening would send a burst into the same wall.
-func TestLane_ARefusedOrderDoesNotOpenIt(t *testing.T) {
-	t.Parallel()
-	b, s := newBench(t), newShop()
-	b.setLane(laneValue{State: "closed", Until: time.Now().Add(50 * time.Millisecond)})
-	lanes := b.lanes()
-	s.next(step{err: errNo}, step{err: errNoMoney})
-	for i := range 5 {
-		b.submit(offer(fmt.Sprintf("o%d", i)))
-	}
-	b.work(s, b.options(messages.GamesDrop, "w1"))
-	seen := b.lane(lanes, "closed by a lack of money", func(v laneValue) bool { return v.Reason == errNoMoney.Code })
-	if count(seen, "open") != 0 || len(s.sent()) != 2 {
-		t.Errorf("%+v, %d calls", seen, len(s.sent()))
-	}
-	b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
 }
 
 // What fired by the server's clock is due, though ours may be behind: nothing
@@ -277,6 +191,8 @@ func TestLane_AnOrderEndsInTimeThoughItStaysClosed(t *testing.T) {
 			opts := b.options(messages.GamesDrop, "w1")
 			opts.Times.BlockedMax = want.blockedMax
 			b.work(s, opts)
+			b.becomes(id, messages.Retrying)
+			b.setLane(laneValue{State: "closed", Until: time.Now().Add(time.Hour)}) // no probe will tell
 			e := b.ends(id)
 			if e.State != want.state || e.Error == nil || e.Error.Class != "blocked" || e.Error.Code != "INSUFFICIENT_BALANCE" {
 				t.Errorf("%s: %s %+v", b.path(id), e.State, e.Error)
@@ -333,65 +249,39 @@ func TestLane_ChecksGoOnWhileItIsClosed(t *testing.T) {
 	b.ends("o1")
 }
 
-// Without its key the lane is open, and a replica that knows better from an
-// older revision must not be caught in it.
-func TestLane_AKeyThatVanishedIsNoTrap(t *testing.T) {
+// An order whose command was taken before the lane closed waits for its permit
+// until after: it is not sent any more.
+func TestLane_AnOrderThatWaitedForItsPermitWhileItClosedIsNotSent(t *testing.T) {
 	t.Parallel()
-	vanish := map[string]func(*bench) error{
-		"deleted": func(b *bench) error { return b.kv().Delete(b.t.Context(), messages.GamesDrop.LaneKey()) },
-		"purged from its stream": func(b *bench) error {
-			stream, err := b.js.Stream(b.t.Context(), "KV_"+messages.Bucket)
-			if err != nil {
-				return err
-			}
-			return stream.Purge(b.t.Context(), jetstream.WithPurgeSubject("$KV."+messages.Bucket+"."+messages.GamesDrop.LaneKey()))
-		},
-		"gone with its bucket": func(b *bench) error {
-			err := b.js.DeleteKeyValue(b.t.Context(), messages.Bucket)
-			_, again := b.js.CreateKeyValue(b.t.Context(), topology.Default().Bucket())
-			return errors.Join(err, again)
-		},
+	b, s := patientBench(t), newShop()
+	lanes := b.lanes()
+	acks, err := b.nc.SubscribeSync("$JS.ACK.>")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for name, gone := range vanish {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b, s := newBench(t), newShop()
-			for range 5 { // revisions that a new bucket has not reached
-				b.setLane(laneValue{State: "open"})
-			}
-			b.setLane(laneValue{State: "closed", Until: time.Now().Add(400 * time.Millisecond)})
-			s.onLookup = func(int) (providers.Answer, error) { return providers.Answer{Status: providers.StatusSucceeded}, nil }
-			b.work(s, b.options(messages.GamesDrop, "w1"))
-			b.placed("ready")
-			b.becomes("ready", messages.Succeeded) // the worker has read the lane
-			if err := gone(b); err != nil {
-				t.Fatal(err)
-			}
-			b.submit(offer("o1"))
-			if e := b.ends("o1"); e.State != messages.Succeeded {
-				t.Errorf("%s", b.path("o1"))
-			}
-			s.next(step{err: errNoMoney})
-			b.submit(offer("o2"))
-			b.closedBy(errNoMoney.Code)
-			b.ends("o2")
-		})
-	}
-}
-
-// closedBy waits until the key says that the lane was closed for the reason.
-func (b *bench) closedBy(reason string) {
-	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
-	defer cancel()
+	waiting, closed := make(chan struct{}), make(chan struct{})
+	fresh := func() ratelimit.Permit { return ratelimit.Permit{Granted: time.Now(), MaxAge: time.Minute} }
+	l := &permits{first: []func() ratelimit.Permit{
+		func() ratelimit.Permit { <-waiting; return fresh() },
+		func() ratelimit.Permit { close(waiting); <-closed; return fresh() },
+	}}
+	s.next(step{err: &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: "429", RetryAfter: time.Hour}})
+	b.submit(offer("o1"))
+	b.submit(offer("o2"))
+	b.workWith(s, patiently(b.options(messages.GamesDrop, "w1")), l)
+	b.lane(lanes, "closed", func(v laneValue) bool { return v.State == "closed" })
+	b.until("put off", func(e *messages.Event) bool { return e.State == messages.Retrying })
+	close(closed)
 	for {
-		entry, err := b.kv().Get(ctx, messages.GamesDrop.LaneKey())
-		if ctx.Err() != nil {
-			b.t.Fatalf("the lane was not closed for %s: %v", reason, err)
+		msg, err := acks.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
 		}
-		var v laneValue
-		if err == nil && json.Unmarshal(entry.Value(), &v) == nil && v.Reason == reason {
-			return
+		if strings.HasPrefix(string(msg.Data), "-NAK") {
+			break // the other was given back
 		}
+	}
+	if len(s.sent()) != 1 {
+		t.Errorf("%d calls", len(s.sent()))
 	}
 }
