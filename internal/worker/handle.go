@@ -85,7 +85,7 @@ func (t *task) settle(ctx context.Context, err error) {
 func (t *task) bury(ctx context.Context, dead *errUnprocessable) error {
 	origin := ""
 	if t.meta != nil {
-		origin = messages.Origin(t.meta.Stream, t.meta.Sequence.Stream, t.msg.Subject())
+		origin = t.origin()
 	}
 	t.log.Error().Str(logkey.Subject, t.msg.Subject()).Str(logkey.Reason, dead.why).Msg("command cannot be processed; moved to the dead letters")
 	t.metrics.dead.Inc()
@@ -183,6 +183,9 @@ func unreadable(err error) bool {
 
 // advance does what the order's state needs now.
 func (t *task) advance(ctx context.Context) error {
+	if t.addr.Verb == messages.Cancel || t.addr.Verb == messages.Confirm {
+		return t.carryOut(ctx)
+	}
 	switch e := t.entry.Event; e.State {
 	case messages.Accepted, messages.Retrying:
 		return t.place(ctx)
@@ -295,6 +298,7 @@ func (t *task) purchase(reference string) providers.Order {
 	if e.Work != nil && e.Work.PlacedAt != nil {
 		o.PlacedAt = *e.Work.PlacedAt
 	}
+	o.Plan, _ = t.plan() // one that cannot be read is as good as none to a lookup
 	return o
 }
 

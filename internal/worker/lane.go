@@ -42,7 +42,7 @@ type laneState struct {
 	Since   time.Time `json:"since"`
 	// Until is the time of the next probe of a closed lane, and zero where it
 	// stays closed until somebody opens it; or the end of the prober's time.
-	Until time.Time `json:"until"`
+	Until time.Time `json:"until,omitzero"`
 	By    string    `json:"by,omitempty"` // the instance that wrote it
 	Times int       `json:"times,omitempty"`
 }

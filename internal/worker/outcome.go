@@ -47,6 +47,10 @@ func (t *task) outcome(ctx context.Context, nonce string, plan providers.Plan, a
 
 // insist records a change though the ledger may be full or away for a while.
 func (t *task) insist(ctx context.Context, c order.Change) error {
+	c, err := t.sealed(c)
+	if err != nil {
+		return err
+	}
 	for {
 		err := t.record(ctx, c)
 		switch {

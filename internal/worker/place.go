@@ -115,6 +115,9 @@ func (t *task) mayPlace() bool { return t.stopping.Err() == nil && (t.probe || t
 // prepare asks the adapter for checks and price, and holds the price against
 // what upstream allows.
 func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
+	if err := t.checkSeal(); err != nil {
+		return providers.Plan{}, err
+	}
 	plan, err := t.provider.Prepare(ctx, t.purchase(t.reference()))
 	if err != nil {
 		return plan, err
@@ -174,10 +177,13 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	}
 	reference, nonce := t.reference(), rand.Text()
 	begun := time.Now() // monotonic: the lease must not depend on clock steps
-	claimed, err := t.claim(ctx, nonce, order.Change{Input: in, Evidence: plan.Evidence, Intent: &order.Intent{
-		Nonce: nonce, Owner: t.o.Instance, Reference: reference, ReferenceN: order.NextReference(t.entry.Event),
-		LeaseUntil: t.o.Now().Add(t.o.Lease), Plan: encoded,
-	}})
+	claimed, err := t.claim(ctx, nonce, order.Change{
+		Input: in, Evidence: plan.Evidence, Cost: plan.Quote, CostSource: messages.FromQuote,
+		Intent: &order.Intent{
+			Nonce: nonce, Owner: t.o.Instance, Reference: reference, ReferenceN: order.NextReference(t.entry.Event),
+			LeaseUntil: t.o.Now().Add(t.o.Lease), Plan: encoded,
+		},
+	})
 	if err != nil || !claimed {
 		return err
 	}

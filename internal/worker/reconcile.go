@@ -48,7 +48,12 @@ func (t *task) reconcile(ctx context.Context) error {
 func (t *task) resolve(ctx context.Context) error {
 	e, now := t.entry.Event, t.now()
 	if e.NeedsOperator {
-		return nil
+		if t.reg.Recovery != providers.RecoverByLookup {
+			return nil
+		}
+		// Somebody has news, a webhook perhaps: what is seen still counts.
+		_, err := t.ask(ctx)
+		return err
 	}
 	if e.RetryAt != nil && now.Before(*e.RetryAt) {
 		return t.succeedBy(ctx)
@@ -60,7 +65,8 @@ func (t *task) resolve(ctx context.Context) error {
 	spent := e.Work.DoubtSince != nil && now.Sub(*e.Work.DoubtSince) >= t.o.AbsenceWait
 	switch t.reg.Recovery {
 	case providers.RecoverByRepeat:
-		if spent {
+		// However short the wait: without one repeat there is no evidence at all.
+		if spent && e.Time.After(*e.Work.DoubtSince) {
 			return t.askOperator(ctx, plan)
 		}
 		return t.repeat(ctx, plan)
@@ -96,7 +102,7 @@ func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) erro
 	switch status {
 	case askedAbsent:
 		seen := absenceOf(e).again(now, e.Attempt)
-		if spent && seen.Lookups >= absentLookups && now.Sub(seen.Since) >= t.o.AbsenceWait {
+		if seen.Lookups >= absentLookups && now.Sub(seen.Since) >= t.absentFor() {
 			return t.repeat(ctx, plan)
 		}
 		if seen.Lookups <= absentLookups {
@@ -110,6 +116,14 @@ func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) erro
 		}
 	}
 	return t.putOff(ctx, next)
+}
+
+// absentFor is how long a record must be absent before its request is sent again.
+func (t *task) absentFor() time.Duration {
+	if t.reg.AbsentFor > 0 {
+		return min(t.reg.AbsentFor, t.o.AbsenceWait)
+	}
+	return t.o.AbsenceWait
 }
 
 // absentLookups is how many lookups in a row must miss a record: a provider's
@@ -217,7 +231,7 @@ const (
 // ask makes one lookup and records what it finds; a lookup that changes nothing
 // writes nothing.
 func (t *task) ask(ctx context.Context) (asked, error) {
-	answer, err := t.provider.Lookup(ctx, t.purchase(t.reference()))
+	answer, second, err := t.lookup(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return askedFailed, err
@@ -230,7 +244,11 @@ func (t *task) ask(ctx context.Context) (asked, error) {
 	c, ok := seen(answer)
 	switch {
 	case ok:
-		return askedFound, t.insist(ctx, t.checkPrice(c))
+		if err := t.insist(ctx, t.checkPrice(t.withoutLink(c))); err != nil || second == nil {
+			return askedFound, err
+		}
+		again, _ := seen(*second)
+		return askedFound, t.insist(ctx, again)
 	case answer.Status == providers.StatusAbsent:
 		return askedAbsent, nil
 	default:

@@ -71,6 +71,10 @@ type Registration struct {
 	Title    string // as its owners write it
 	Kinds    []messages.Kind
 	Recovery Recovery
+	// AbsentFor is how long, with RecoverByLookup, the provider must say that it
+	// does not know our reference before the request is sent again; 0 for
+	// ABSENCE_WAIT.
+	AbsentFor time.Duration
 	// RateLimit is what the provider documents, or our assumption.
 	RateLimit Rate
 	// Timeout is the deadline of one HTTP request.
@@ -84,7 +88,7 @@ func (r Registration) Sells(k messages.Kind) bool { return slices.Contains(r.Kin
 func Registrations() []Registration {
 	return []Registration{
 		{Name: messages.BalanceSteam, Title: "BalanceSteam", Kinds: []messages.Kind{messages.Topup, messages.GiftCard}, Recovery: RecoverByOperator, RateLimit: Rate{60, time.Minute}, Timeout: 20 * time.Second},
-		{Name: messages.SkinsBack, Title: "SkinsBack", Kinds: []messages.Kind{messages.Deposit}, Recovery: RecoverByLookup, RateLimit: Rate{500, time.Minute}, Timeout: 20 * time.Second},
+		{Name: messages.SkinsBack, Title: "SkinsBack", Kinds: []messages.Kind{messages.Deposit}, Recovery: RecoverByLookup, AbsentFor: 30 * time.Second, RateLimit: Rate{500, time.Minute}, Timeout: 20 * time.Second},
 		{Name: messages.GamesDrop, Title: "GamesDrop", Kinds: []messages.Kind{messages.Offer, messages.TelegramStars}, Recovery: RecoverByRepeat, RateLimit: Rate{30, time.Second}, Timeout: 20 * time.Second},
 		{Name: messages.Exchanger, Title: "Exchanger", Kinds: []messages.Kind{messages.Exchange, messages.PartnerPayout}, Recovery: RecoverByLookup, RateLimit: Rate{60, time.Minute}, Timeout: 60 * time.Second},
 	}

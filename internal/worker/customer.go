@@ -1,0 +1,49 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+// orphanWatch is how long a deposit whose pay URL was lost may still be paid,
+// by somebody who has it after all, with the hold that follows.
+const orphanWatch = 9 * 24 * time.Hour
+
+// carryOut asks the provider to cancel or confirm, as upstream requested. The
+// command is kept until the provider has answered: it is not in the ledger.
+func (t *task) carryOut(ctx context.Context) error {
+	done, denied := order.CancelDone, order.CancelDenied
+	ask := providers.Follower.Cancel
+	if t.addr.Verb == messages.Confirm {
+		done, denied = order.ConfirmDone, order.ConfirmDenied
+		ask = providers.Follower.Confirm
+	}
+	c := order.Change{Input: denied, Origin: t.origin()}
+	follower, able := t.provider.(providers.Follower)
+	if able && t.entry.Event.State == messages.ActionRequired {
+		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)
+		err := ask(follower, asked, t.purchase(t.reference()))
+		cancel()
+		e := providers.AsError(err)
+		switch {
+		case err == nil:
+			c.Input = done
+		case e.Class == providers.Rejected || e.Class == providers.Invalid:
+			c.Error = wireError(e)
+		default:
+			t.log.Warn().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Err(err).Msg("the provider did not answer a request of the customer; it is asked again")
+			t.tellLane(ctx, e)
+			return &errLater{min(max(t.o.Times.PollFirst, e.RetryAfter), 30*time.Second), "the provider did not answer"}
+		}
+	}
+	return t.finish(ctx, c)
+}
+
+func (t *task) origin() string {
+	return messages.Origin(t.meta.Stream, t.meta.Sequence.Stream, t.msg.Subject())
+}
