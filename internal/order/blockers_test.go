@@ -37,6 +37,9 @@ func TestApply_ARepeatsWrongPriceLeavesTheLostAnswerInDoubt(t *testing.T) {
 	if n := order.NextReference(s.last); n != 1 {
 		t.Errorf("next reference %d: a new reference buys a second time", n)
 	}
+	if e := s.last.Error; e == nil || e.Class != "ambiguous" || e.Retryable || s.last.Evidence["repeat"] == nil {
+		t.Errorf("error %+v, evidence %v: the doubt is about the lost answer, the refusal stands beside it", e, s.last.Evidence)
+	}
 	noSecondPurchase(s)
 }
 

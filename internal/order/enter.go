@@ -36,6 +36,9 @@ func enter(e, last *messages.Event, c Change) {
 	if last != nil && last.State == actionRequired && e.State == processing {
 		e.Work.Acted = true
 	}
+	if e.CostSource == messages.FromQuote && notBought(e.State) {
+		e.Cost, e.CostSource = nil, "" // a price that nobody paid
+	}
 	// A contradiction that came late stays in sight until an operator decides.
 	e.NeedsOperator = e.Work.Contradicted
 	switch e.State {
@@ -127,6 +130,13 @@ func doubt(e, last *messages.Event, c Change) {
 	}
 	if c.Error == nil {
 		e.Error = last.Error
+	} else if c.Input.no() {
+		// The order is in doubt for what happened before. What the repeat met
+		// with stands beside it: "retryable" or "refused" is not true of the order.
+		if e.Error = last.Error; e.Error == nil {
+			e.Error = &messages.Error{Class: "ambiguous", Code: c.Error.Code, Message: c.Error.Message}
+		}
+		e.Evidence = merged(e.Evidence, map[string]any{"repeat": wireError(c.Error)})
 	}
 	// Once asked, the operator stays asked until the state is known.
 	asked := last.State == unresolved && last.NeedsOperator
