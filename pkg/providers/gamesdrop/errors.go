@@ -160,10 +160,10 @@ func (f fault) class(p purpose, status int) providers.Class {
 		return providers.Ambiguous
 	case known:
 		return row[p]
+	case status == http.StatusTooManyRequests: // with whatever word of theirs
+		return providers.Retryable
 	case f.code != "":
 		return providers.Ambiguous
-	case status == http.StatusTooManyRequests:
-		return providers.Retryable
 	case status == http.StatusUnauthorized && (f.readable || p != creating):
 		// A bare 401 to a create may come from a proxy behind which the order
 		// was taken; to a question it costs nothing to believe it.

@@ -96,12 +96,15 @@ func TestErrors_EveryCodeInEveryShapeUnderEveryStatusHasItsClass(t *testing.T) {
 						if status >= 500 {
 							class = ambiguous // it may fail after it has bought, whatever it says
 						}
+						if _, known := documentedCodes[code]; status == 429 && code == "SOMETHING_NEW" && known {
+							class = retryable // "too many", in words that nobody documented
+						}
 						e := wantError(t, err, class, code)
 						if t.Failed() {
 							t.Fatalf("%s, HTTP %d, %s", path, status, body)
 						}
 						creating := path == createPath
-						if e.Requote != (creating && class == retryable) || e.Exists != (creating && code == "TRANSACTION_DUPLICATE") {
+						if e.Requote != (creating && code == "WRONG_PRICE" && class == retryable) || e.Exists != (creating && code == "TRANSACTION_DUPLICATE") {
 							t.Fatalf("%s, HTTP %d, %s: requote %v, exists %v", path, status, body, e.Requote, e.Exists)
 						}
 						if e.HTTPStatus != status || strings.Contains(body, "in words") != (e.Message == "in words") {
