@@ -121,7 +121,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 		switch {
 		case err != nil: // the server is in trouble: repeat
 		case follower != nil && follower.is(a.msg):
-			l.room.add(a.size)
+			l.room.stored(follower.seq, a.size)
 			return follower.seq, nil
 		case follower != nil:
 			return 0, fmt.Errorf("%w: after sequence %d came %d", ErrConflict, a.expected, follower.seq)
@@ -210,7 +210,7 @@ func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration
 	if ack.Stream != messages.StreamEvents || ack.Seq == 0 {
 		return 0, outcome{unanswered, fmt.Errorf("answered by stream %q, sequence %d", ack.Stream, ack.Seq)}
 	}
-	l.room.add(a.size)
+	l.room.stored(ack.Seq, a.size)
 	return ack.Seq, outcome{verdict: stored}
 }
 

@@ -32,17 +32,35 @@ func keepsFree(t messages.Type) bool {
 }
 
 // room estimates the fill between two looks at the stream: what the server
-// said, what this process stored since, and what it has on the way. What other
-// processes store within one interval is not in it; the reserve is large
-// enough for that.
+// said, what was stored since, and what this process has on the way. The
+// acknowledgements of our own events tell how many events all processes have
+// stored since; those that are not ours are taken for as long as events are on
+// the average.
 type room struct {
 	limit, base     atomic.Uint64
 	since, underway atomic.Int64
+	ours            atomic.Int64  // our events among those since the last look
+	first, last     atomic.Uint64 // sequences: the last one then, and the last one we know of
+	average         atomic.Int64  // bytes of an event
 }
 
 func (r *room) fill() Fill {
-	used := int64(r.base.Load()) + r.since.Load() + r.underway.Load() //nolint:gosec // no stream has 2^63 bytes
+	used := int64(r.base.Load()) + r.since.Load() + r.underway.Load() + r.others() //nolint:gosec // no stream has 2^63 bytes
 	return Fill{Used: uint64(max(used, 0)), Limit: r.limit.Load()}
+}
+
+// others is about how much other processes have stored since the last look.
+func (r *room) others() int64 {
+	events := int64(r.last.Load()) - int64(r.first.Load()) - r.ours.Load() //nolint:gosec // no stream has 2^63 events
+	return max(events, 0) * r.average.Load()
+}
+
+// stored counts an event of ours.
+func (r *room) stored(seq, size uint64) {
+	r.since.Add(int64(size)) //nolint:gosec // at most 256 KB
+	r.ours.Add(1)
+	for known := r.last.Load(); known < seq && !r.last.CompareAndSwap(known, seq); known = r.last.Load() {
+	}
 }
 
 // admits reports whether size more bytes would leave the reserve alone.
@@ -54,13 +72,12 @@ func (r *room) admits(size uint64) bool {
 
 func (r *room) begin(size uint64) { r.underway.Add(int64(size)) }  //nolint:gosec // at most 256 KB
 func (r *room) end(size uint64)   { r.underway.Add(-int64(size)) } //nolint:gosec // at most 256 KB
-func (r *room) add(size uint64)   { r.since.Add(int64(size)) }     //nolint:gosec // at most 256 KB
 
 // measure asks the server for the fill.
 func (l *Ledger) measure(ctx context.Context) error {
 	ctx, release := l.link.bind(ctx, l.opts.Timeout)
 	defer release()
-	counted := l.room.since.Load() // before the question, so that the answer has it all
+	counted, ours := l.room.since.Load(), l.room.ours.Load() // before the question, so that the answer has it all
 	stream, err := l.js.Stream(ctx, messages.StreamEvents)
 	if err != nil {
 		return err
@@ -68,7 +85,12 @@ func (l *Ledger) measure(ctx context.Context) error {
 	info := stream.CachedInfo()
 	l.room.limit.Store(uint64(max(info.Config.MaxBytes, 0)))
 	l.room.base.Store(info.State.Bytes)
+	if n := info.State.Msgs; n > 0 {
+		l.room.average.Store(int64(info.State.Bytes / n)) //nolint:gosec // at most 256 KB
+	}
+	l.room.first.Store(info.State.LastSeq)
 	l.room.since.Add(-counted)
+	l.room.ours.Add(-ours)
 	return nil
 }
 
