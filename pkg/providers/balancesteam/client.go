@@ -11,6 +11,7 @@ import (
 	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/pkg/money"
+	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // DefaultURL is where BalanceSteam is. Only configuration may fall back on it:
@@ -89,6 +90,14 @@ func (c *Client) CheckGiftCard(ctx context.Context, serviceID int64, email strin
 		return Price{}, err
 	}
 	price, ok := amount(a.Price)
+	if available, known := flag(a.Status); !ok && known && !available {
+		// The document has "status": false for accounts that cannot be served; an
+		// answer like it to this question can mean nothing else.
+		return Price{}, &providers.Error{
+			Op: op, Class: providers.Rejected, Code: providers.CodeAccountRefused, HTTPStatus: r.Status,
+			Message: "the gift card is not to be had for this address",
+		}
+	}
 	if !ok || price.Sign() <= 0 {
 		return Price{}, doubt(op, r, "the answer has no price")
 	}

@@ -260,3 +260,10 @@ func TestNew_ReportsEverythingThatIsWrong(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPrepare_AGiftCardThatIsNotToBeHadIsRefused(t *testing.T) {
+	t.Parallel()
+	url := say(t, 200, `{"error":false,"status":false}`)
+	_, err := newProvider(t, url, false).Prepare(t.Context(), giftCard(6001, "user@example.com"))
+	mustFail(t, err, providers.Rejected, providers.CodeAccountRefused)
+}
