@@ -105,7 +105,7 @@ var errorNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,4})$`)
 // can be read.
 func readVerdict(e envelope) (verdict, bool) {
 	code := scalar(e.Error)
-	if len(e.Error) == 0 || !errorNumber.MatchString(code) {
+	if !errorNumber.MatchString(code) {
 		return verdict{}, false
 	}
 	v := verdict{

@@ -111,9 +111,6 @@ func ParseAmount(literal string) Amount {
 	return a
 }
 
-// Positive reports whether the amount is valid and above zero.
-func (a Amount) Positive() bool { return a.Valid && a.Value.Sign() > 0 }
-
 // UnmarshalJSON reads a number or a string.
 func (a *Amount) UnmarshalJSON(b []byte) error {
 	*a = ParseAmount(scalar(b))
