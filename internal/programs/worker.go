@@ -1,6 +1,7 @@
 package programs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop"
+	"github.com/beltline-io/beltline/pkg/providers/skinsback"
 )
 
 // Workers lists the workers' programs, one for each provider that is built.
-func Workers() []app.Program { return []app.Program{BalanceSteam(), GamesDrop()} }
+func Workers() []app.Program { return []app.Program{BalanceSteam(), SkinsBack(), GamesDrop()} }
 
 // BalanceSteam is the worker for Steam wallet top-ups and gift cards.
 func BalanceSteam() app.Program {
@@ -33,6 +35,21 @@ func BalanceSteam() app.Program {
 	return workerProgram(messages.BalanceSteam, c, func(http *providerhttp.Client) (providers.Provider, error) {
 		return balancesteam.New(balancesteam.Config{
 			URL: c.BalanceSteam.URL.String(), APIKey: c.BalanceSteam.APIKey, Witness: c.BalanceSteam.Witness == "record", HTTP: http,
+		})
+	})
+}
+
+// SkinsBack is the worker for deposits of skins. It learns what becomes of them
+// by polling.
+func SkinsBack() app.Program {
+	c := new(struct {
+		app.Common
+		SkinsBack app.SkinsBack `embed:""`
+	})
+	return workerProgram(messages.SkinsBack, c, func(http *providerhttp.Client) (providers.Provider, error) {
+		return skinsback.New(skinsback.Config{
+			URL: c.SkinsBack.URL.String(), ClientID: c.SkinsBack.ClientID, ClientSecret: c.SkinsBack.ClientSecret,
+			Auth: cmp.Or(c.SkinsBack.Auth, skinsback.AuthHeaders), HTTP: http,
 		})
 	})
 }

@@ -61,7 +61,8 @@ func (s *Stage) open(ctx context.Context, dir string, log io.Writer) (err error)
 	if err := s.dispatcher.Ready(ctx); err != nil {
 		return err
 	}
-	for _, p := range programs.Workers() {
+	// Only those whose shops are on the stage: another worker would have none to ask.
+	for _, p := range []app.Program{programs.BalanceSteam(), programs.GamesDrop()} {
 		s.workers = append(s.workers, fleet.Start(ctx, p, proc))
 	}
 	for _, w := range s.workers {
