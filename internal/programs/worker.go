@@ -81,11 +81,8 @@ func workerProgram(p messages.Provider, config app.Config, b build) app.Program 
 
 func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, b build) error {
 	ready := rt.Health.Component("worker")
-	if err := awaitSetup(ctx, rt, p, ready); err != nil || ctx.Err() != nil {
-		return err
-	}
-	namespace, err := topology.Namespace(ctx, rt.JS)
-	if err != nil {
+	namespace, err := awaitSetup(ctx, rt, p, ready)
+	if err != nil || ctx.Err() != nil {
 		return err
 	}
 	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log})
@@ -114,17 +111,22 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, b buil
 }
 
 // awaitSetup waits until streams and consumers exist, so that programs may be
-// started in any order, and refuses to run with limits that differ from theirs.
-func awaitSetup(ctx context.Context, rt *app.Runtime, p messages.Provider, ready *app.Component) error {
+// started in any order, and returns the namespace of references. It refuses to
+// run with limits that differ from those that were set up.
+func awaitSetup(ctx context.Context, rt *app.Runtime, p messages.Provider, ready *app.Component) (namespace string, err error) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for told := false; ; told = true {
-		err := topology.Verify(ctx, rt.JS, p, rt.Config.Topology())
+		if err = topology.Verify(ctx, rt.JS, p, rt.Config.Topology()); err == nil {
+			namespace, err = topology.Namespace(ctx, rt.JS)
+		}
 		switch {
 		case err == nil || ctx.Err() != nil:
-			return nil
+			return namespace, nil
 		case errors.Is(err, topology.ErrDiffers):
-			return app.Misconfigured("", "%s", err)
+			return "", app.Misconfigured("", "%s", err)
+		case errors.Is(err, topology.ErrNamespace):
+			return "", err
 		}
 		ready.NotReady(err.Error())
 		if !told {
@@ -132,7 +134,7 @@ func awaitSetup(ctx context.Context, rt *app.Runtime, p messages.Provider, ready
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return "", nil
 		case <-ticker.C:
 		}
 	}

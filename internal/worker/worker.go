@@ -138,11 +138,29 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// open finds everything that Run needs before anything is begun.
+// open finds everything that Run needs before anything is begun. What setup
+// has not made is an error; what does not answer is waited for.
 func (w *Worker) open(ctx context.Context) (place, follow jetstream.Consumer, stopLane func(), err error) {
+	for {
+		place, follow, stopLane, err = w.find(ctx)
+		missing := errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+			errors.Is(err, jetstream.ErrStreamNotFound)
+		switch {
+		case missing:
+			return nil, nil, nil, fmt.Errorf("%w; run `beltline setup`", err)
+		case err == nil, ctx.Err() != nil:
+			return place, follow, stopLane, err
+		}
+		w.log.Warn().Err(err).Msg("NATS did not answer yet")
+		pause(ctx, time.Second)
+	}
+}
+
+// find looks once for what Run needs.
+func (w *Worker) find(ctx context.Context) (place, follow jetstream.Consumer, stopLane func(), err error) {
 	kv, err := w.js.KeyValue(ctx, messages.Bucket)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("worker: bucket %s: %w; run `beltline setup`", messages.Bucket, err)
+		return nil, nil, nil, fmt.Errorf("worker: bucket %s: %w", messages.Bucket, err)
 	}
 	w.suspects.kv = kv
 	for _, c := range []struct {
@@ -150,7 +168,7 @@ func (w *Worker) open(ctx context.Context) (place, follow jetstream.Consumer, st
 		into *jetstream.Consumer
 	}{{w.o.Provider.PlaceConsumer(), &place}, {w.o.Provider.FollowConsumer(), &follow}} {
 		if *c.into, err = w.js.Consumer(ctx, messages.StreamCommands, c.name); err != nil {
-			return nil, nil, nil, fmt.Errorf("worker: consumer %s: %w; run `beltline setup`", c.name, err)
+			return nil, nil, nil, fmt.Errorf("worker: consumer %s: %w", c.name, err)
 		}
 	}
 	stopLane, err = w.lane.start(ctx, kv)
