@@ -28,7 +28,8 @@ type task struct {
 	cmd   messages.Command
 	entry *ledger.Entry // the last event of the order, as far as we know
 	order *messages.Order
-	probe bool // the lane is closed and this task may try it
+	probe bool  // the lane is closed and this task may try it
+	turn  *turn // of a payout, once taken
 }
 
 // errLater asks for the command to be delivered again after a wait of seconds.

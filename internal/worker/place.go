@@ -27,6 +27,13 @@ func (t *task) place(ctx context.Context) error {
 	if !t.mayPlace() {
 		return &errLater{0, "the lane is closed"}
 	}
+	// Before the plan: it notes what there was before this order.
+	if err := t.takeTurn(ctx); err != nil {
+		if other := (*errNotOurTurn)(nil); errors.As(err, &other) {
+			return t.awaitTurn(ctx, other)
+		}
+		return err
+	}
 	plan, err := t.prepare(ctx)
 	if err != nil {
 		return t.notPlaced(ctx, err)
@@ -169,7 +176,8 @@ func (t *task) reference() string {
 }
 
 // call writes the intent, makes the one request that it allows, and records
-// what came of it. Between the intent and the request there is nothing else.
+// what came of it. Between the intent and the request there is nothing else but
+// the proof that a payout still has its turn.
 func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, permit ratelimit.Permit) error {
 	encoded, err := json.Marshal(plan)
 	if err != nil {
@@ -187,7 +195,10 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	if err != nil || !claimed {
 		return err
 	}
-	answer, err := t.send(ctx, plan, reference, permit, begun)
+	var answer providers.Answer
+	if err = t.keepTurn(ctx); err == nil {
+		answer, err = t.send(ctx, plan, reference, permit, begun)
+	}
 	return t.outcome(ctx, nonce, plan, answer, err)
 }
 

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -67,30 +68,33 @@ func (t *task) resolve(ctx context.Context) error {
 	case providers.RecoverByRepeat:
 		// However short the wait: without one repeat there is no evidence at all.
 		if spent && e.Time.After(*e.Work.DoubtSince) {
-			return t.askOperator(ctx, plan)
+			return t.askOperator(ctx, plan, nil)
 		}
-		return t.repeat(ctx, plan)
+		return t.repeat(ctx, plan, nil)
 	case providers.RecoverByLookup:
 		return t.search(ctx, plan, spent)
 	case providers.RecoverByOperator:
-		return t.askOperator(ctx, plan)
+		return t.askOperator(ctx, plan, nil)
 	default:
-		return t.askOperator(ctx, plan)
+		return t.askOperator(ctx, plan, nil)
 	}
 }
 
-func (t *task) askOperator(ctx context.Context, plan providers.Plan) error {
-	t.witness(ctx, order.AskOperator, plan)
+// askOperator hands the order to the operator, with what the last lookup told:
+// it may say why nobody but a person can find out.
+func (t *task) askOperator(ctx context.Context, plan providers.Plan, told map[string]any) error {
+	t.witnessed(ctx, order.AskOperator, plan, told)
 	return t.succeedBy(ctx)
 }
 
 // search looks for the record of a request whose answer was lost. Only a
 // provider that says again and again, for long enough, that it does not know
 // our reference lets the request be sent again; one that cannot be asked leaves
-// it to the operator; one that does not answer is asked again.
+// it to the operator, and so does one whose record is not the order's; one that
+// does not answer is asked again.
 func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) error {
 	e := t.entry.Event
-	status, err := t.ask(ctx)
+	found, err := t.ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,20 +103,20 @@ func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) erro
 	}
 	now := t.o.Now()
 	next := now.Add(order.Backoff(e, t.o.Times, now))
-	switch status {
+	switch found.asked {
 	case askedAbsent:
 		seen := absenceOf(e).again(now, e.Attempt)
 		if seen.Lookups >= absentLookups && now.Sub(seen.Since) >= t.absentFor() {
-			return t.repeat(ctx, plan)
+			return t.repeat(ctx, plan, found.told)
 		}
 		if seen.Lookups <= absentLookups {
 			return t.finish(ctx, order.Change{
 				Input: order.AddEvidence, Evidence: map[string]any{absenceKey: seen}, RetryAt: next,
 			})
 		}
-	case askedInVain:
+	case askedInVain, askedStrange:
 		if spent {
-			return t.askOperator(ctx, plan)
+			return t.askOperator(ctx, plan, found.told)
 		}
 	}
 	return t.putOff(ctx, next)
@@ -159,9 +163,9 @@ func (a absence) again(now time.Time, attempt int) absence {
 // repeat sends an unanswered request again, under the same reference and with
 // the same plan. It is a purchase like the first: a permit, an intent, a call.
 // What must not be sent again by itself is the operator's.
-func (t *task) repeat(ctx context.Context, plan providers.Plan) error {
+func (t *task) repeat(ctx context.Context, plan providers.Plan, told map[string]any) error {
 	if t.entry.Event.Kind.ReferenceField() == "" || t.expired(t.now()) {
-		return t.askOperator(ctx, plan)
+		return t.askOperator(ctx, plan, told)
 	}
 	wait := func() error {
 		return t.putOff(ctx, later(t.lane.closedUntil(), t.o.Now().Add(t.o.Times.PollFirst)))
@@ -188,7 +192,12 @@ func (t *task) putOff(ctx context.Context, at time.Time) error {
 // witness gathers evidence for the operator and records it. It decides
 // nothing, and its failure stops nothing.
 func (t *task) witness(ctx context.Context, in order.Input, plan providers.Plan) {
-	c := order.Change{Input: in, NeedsOperator: true, NotBefore: t.notBefore()}
+	t.witnessed(ctx, in, plan, nil)
+}
+
+// witnessed is witness with something that was told already.
+func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Plan, told map[string]any) {
+	c := order.Change{Input: in, NeedsOperator: true, NotBefore: t.notBefore(), Evidence: told}
 	if n := t.entry.Event.NotBefore; n != nil {
 		c.NotBefore = *n // it was promised to the operator already
 	}
@@ -199,7 +208,7 @@ func (t *task) witness(ctx context.Context, in order.Input, plan providers.Plan)
 		if err != nil {
 			t.log.Warn().Err(err).Msg("no evidence could be gathered")
 		}
-		c.Evidence = evidence
+		c.Evidence = joined(told, evidence)
 	}
 	if in == order.AddEvidence && len(c.Evidence) == 0 {
 		return
@@ -218,42 +227,71 @@ func (t *task) look(ctx context.Context) error {
 	return t.succeedBy(ctx)
 }
 
-// asked is what came of a lookup that found no state.
+// asked is what a lookup came to.
 type asked uint8
 
 const (
-	askedFound  asked = iota // it found one, which is recorded
-	askedFailed              // the provider did not answer
-	askedInVain              // it cannot be asked with what is known
-	askedAbsent              // it does not know the order
+	askedFound   asked = iota // it found a state, which is recorded
+	askedFailed               // the provider did not answer
+	askedInVain               // it cannot be asked with what is known
+	askedStrange              // it answers with what cannot be the order's
+	askedAbsent               // it does not know the order
 )
+
+// looked is what one lookup came to, and what it told besides: that becomes
+// evidence only where the operator is asked, since it may differ at each look.
+type looked struct {
+	asked asked
+	told  map[string]any
+}
 
 // ask makes one lookup and records what it finds; a lookup that changes nothing
 // writes nothing.
-func (t *task) ask(ctx context.Context) (asked, error) {
+func (t *task) ask(ctx context.Context) (looked, error) {
 	answer, second, err := t.lookup(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return askedFailed, err
-		}
-		e := providers.AsError(err)
-		t.log.Warn().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Err(err).Msg("lookup failed; the order is looked at again later")
-		t.tellLane(ctx, e)
-		return askedFailed, nil
+		return t.unanswered(ctx, err)
 	}
 	c, ok := seen(answer)
 	switch {
 	case ok:
 		if err := t.insist(ctx, t.checkPrice(t.withoutLink(c))); err != nil || second == nil {
-			return askedFound, err
+			return looked{asked: askedFound}, err
 		}
 		again, _ := seen(*second)
-		return askedFound, t.insist(ctx, again)
+		return looked{asked: askedFound}, t.insist(ctx, again)
 	case answer.Status == providers.StatusAbsent:
-		return askedAbsent, nil
+		return looked{askedAbsent, answer.Evidence}, nil
 	default:
-		return askedInVain, nil
+		return looked{askedInVain, answer.Evidence}, nil
 	}
+}
+
+// unanswered sorts a lookup that failed. A provider that is away comes back; one
+// that holds something else under our reference says the same for ever, and an
+// order that the adapter cannot even ask about stays as it is.
+func (t *task) unanswered(ctx context.Context, err error) (looked, error) {
+	if ctx.Err() != nil {
+		return looked{asked: askedFailed}, err
+	}
+	e := providers.AsError(err)
+	t.log.Warn().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Err(err).Msg("lookup failed; the order is looked at again later")
+	t.tellLane(ctx, e)
+	if e.Code != providers.CodeAnswerMismatch && e.Class != providers.Invalid {
+		return looked{asked: askedFailed}, nil
+	}
+	why := wireError(e)
+	return looked{askedStrange, map[string]any{"lookup": map[string]any{"code": why.Code, "message": why.Message}}}, nil
+}
+
+// joined makes one of two sets of evidence; nil where there is none.
+func joined(a, b map[string]any) map[string]any {
+	if len(a) == 0 {
+		return b
+	}
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
 }
 
 func later(a, b time.Time) time.Time {

@@ -69,6 +69,7 @@ type Worker struct {
 	metrics  *metrics
 	log      zerolog.Logger
 	inHand   inHand
+	kv       jetstream.KeyValue // the bucket, once Run has found it
 
 	stopping  context.Context // ends with Run's: nothing new is begun
 	consuming atomic.Int32    // consumers that are being read
@@ -162,7 +163,7 @@ func (w *Worker) find(ctx context.Context) (place, follow jetstream.Consumer, st
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("worker: bucket %s: %w", messages.Bucket, err)
 	}
-	w.suspects.kv = kv
+	w.kv, w.suspects.kv = kv, kv
 	for _, c := range []struct {
 		name string
 		into *jetstream.Consumer

@@ -58,6 +58,10 @@ const (
 	CodeMinGetNotMet     = "min_get_not_met"
 	CodeInvalidOrder     = "invalid_order"
 	CodeUnprocessable    = "command_unprocessable"
+	// CodeAnswerMismatch: the answer speaks of something that was not asked for.
+	// From a lookup it means that the record under our reference is not the
+	// order's, which no further lookup will change.
+	CodeAnswerMismatch = "answer_mismatch"
 )
 
 // Error is what every method of a [Provider] fails with.
