@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -133,8 +134,19 @@ func (d *Dispatching) Check(f *Faults) {
 type Webhooks struct {
 	Addr       string        `name:"webhook-addr" env:"WEBHOOK_ADDR" placeholder:"ADDR" group:"Webhooks" help:"Address that receives the provider's calls; without it polling does all."`
 	PublicURL  BaseURL       `name:"webhook-public-url" env:"WEBHOOK_PUBLIC_URL" placeholder:"URL" group:"Webhooks" help:"How the provider reaches that address."`
-	Secret     secret.String `name:"webhook-secret" env:"WEBHOOK_SECRET" placeholder:"SECRET" group:"Webhooks" help:"Key of the tokens in callback addresses."`
+	Secret     secret.String `name:"webhook-secret" env:"WEBHOOK_SECRET" placeholder:"SECRET" group:"Webhooks" help:"Key of the tokens in callback addresses; two of them separated by a comma, the new one first, while it is being replaced."`
 	SecretFile string        `name:"webhook-secret-file" env:"WEBHOOK_SECRET_FILE" placeholder:"PATH" group:"Webhooks" help:"File with WEBHOOK_SECRET."`
+}
+
+// Secrets are the keys of the tokens: the first makes them, all are accepted.
+func (w *Webhooks) Secrets() []secret.String {
+	var keys []secret.String
+	for key := range strings.SplitSeq(w.Secret.Reveal(), ",") {
+		if key = strings.TrimSpace(key); key != "" {
+			keys = append(keys, secret.New(key))
+		}
+	}
+	return keys
 }
 
 // Check applies the rules of the section: all of it, or nothing.

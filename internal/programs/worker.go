@@ -24,7 +24,9 @@ import (
 )
 
 // Workers lists the workers' programs, one for each provider that is built.
-func Workers() []app.Program { return []app.Program{BalanceSteam(), SkinsBack(), GamesDrop()} }
+func Workers() []app.Program {
+	return []app.Program{BalanceSteam(), SkinsBack(), GamesDrop(), Exchanger()}
+}
 
 // BalanceSteam is the worker for Steam wallet top-ups and gift cards.
 func BalanceSteam() app.Program {
@@ -32,24 +34,31 @@ func BalanceSteam() app.Program {
 		app.Common
 		BalanceSteam app.BalanceSteam `embed:""`
 	})
-	return workerProgram(messages.BalanceSteam, c, func(http *providerhttp.Client) (providers.Provider, error) {
+	return workerProgram(messages.BalanceSteam, c, func(t tools) (providers.Provider, error) {
 		return balancesteam.New(balancesteam.Config{
-			URL: c.BalanceSteam.URL.String(), APIKey: c.BalanceSteam.APIKey, Witness: c.BalanceSteam.Witness == "record", HTTP: http,
+			URL: c.BalanceSteam.URL.String(), APIKey: c.BalanceSteam.APIKey, Witness: c.BalanceSteam.Witness == "record", HTTP: t.http,
 		})
 	})
 }
 
 // SkinsBack is the worker for deposits of skins. It learns what becomes of them
-// by polling.
+// by polling, and sooner where webhooks are configured.
 func SkinsBack() app.Program {
 	c := new(struct {
 		app.Common
 		SkinsBack app.SkinsBack `embed:""`
+		Webhooks  app.Webhooks  `embed:""`
 	})
-	return workerProgram(messages.SkinsBack, c, func(http *providerhttp.Client) (providers.Provider, error) {
+	hooks := &hooks{section: &c.Webhooks, verify: func(body []byte, contentType string) (map[string]string, error) {
+		callback, err := skinsback.VerifyCallback(body, contentType, c.SkinsBack.ClientSecret)
+		return map[string]string{
+			"status": string(callback.Status), "order_id": string(callback.OrderID), "transaction_id": string(callback.TransactionID),
+		}, err
+	}}
+	return hookedProgram(messages.SkinsBack, c, hooks, func(t tools) (providers.Provider, error) {
 		return skinsback.New(skinsback.Config{
 			URL: c.SkinsBack.URL.String(), ClientID: c.SkinsBack.ClientID, ClientSecret: c.SkinsBack.ClientSecret,
-			Auth: cmp.Or(c.SkinsBack.Auth, skinsback.AuthHeaders), HTTP: http,
+			Auth: cmp.Or(c.SkinsBack.Auth, skinsback.AuthHeaders), HTTP: t.http, ResultURL: t.callbackURL,
 		})
 	})
 }
@@ -60,26 +69,38 @@ func GamesDrop() app.Program {
 		app.Common
 		GamesDrop app.GamesDrop `embed:""`
 	})
-	return workerProgram(messages.GamesDrop, c, func(http *providerhttp.Client) (providers.Provider, error) {
+	return workerProgram(messages.GamesDrop, c, func(t tools) (providers.Provider, error) {
 		return gamesdrop.New(gamesdrop.Config{
-			URL: c.GamesDrop.URL.String(), TelegramURL: c.GamesDrop.TelegramURL.String(), Token: c.GamesDrop.Token, HTTP: http,
+			URL: c.GamesDrop.URL.String(), TelegramURL: c.GamesDrop.TelegramURL.String(), Token: c.GamesDrop.Token, HTTP: t.http,
 		})
 	})
 }
 
-// build makes the adapter once its HTTP client exists.
-type build func(*providerhttp.Client) (providers.Provider, error)
+// tools are what an adapter is made with.
+type tools struct {
+	http *providerhttp.Client
+	// callbackURL is where the provider may call back for an order; nil without webhooks.
+	callbackURL func(providers.Order) string
+}
+
+// build makes the adapter once its tools exist.
+type build func(tools) (providers.Provider, error)
 
 func workerProgram(p messages.Provider, config app.Config, b build) app.Program {
+	return hookedProgram(p, config, nil, b)
+}
+
+// hookedProgram is a worker's program whose provider may call back.
+func hookedProgram(p messages.Provider, config app.Config, h *hooks, b build) app.Program {
 	reg, _ := providers.Lookup(p)
 	return app.Program{
 		Name: "worker-" + string(p), Provider: p, Config: config,
 		Description: fmt.Sprintf("Fulfils orders at %s: %v.", reg.Title, reg.Kinds),
-		Run:         func(ctx context.Context, rt *app.Runtime) error { return runWorker(ctx, rt, p, b) },
+		Run:         func(ctx context.Context, rt *app.Runtime) error { return runWorker(ctx, rt, p, h, b) },
 	}
 }
 
-func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, b build) error {
+func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hooks, b build) error {
 	ready := rt.Health.Component("worker")
 	namespace, err := awaitSetup(ctx, rt, p, ready)
 	if err != nil || ctx.Err() != nil {
@@ -90,24 +111,33 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, b buil
 		return err
 	}
 	defer l.Close()
-	s, t := rt.Config.Provider(p), rt.Config.Times
+	s, waits := rt.Config.Provider(p), rt.Config.Times
 	limiter := ratelimit.NewLocal(s.Rate.Requests, s.Rate.Window)
 	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: limiter, Observe: observe(rt.Metrics, p)})
 	defer http.Close()
-	provider, err := b(http)
+	orders := queue.New(rt.JS)
+	door, err := h.open(rt, l, orders, p)
 	if err != nil {
 		return err
 	}
-	w, err := worker.New(rt.JS, l, queue.New(rt.JS), provider, limiter, worker.Options{
+	t := tools{http: http}
+	if door != nil {
+		t.callbackURL = func(o providers.Order) string { return door.CallbackURL(o.Tenant, o.ID) }
+	}
+	provider, err := b(t)
+	if err != nil {
+		return err
+	}
+	w, err := worker.New(rt.JS, l, orders, provider, limiter, worker.Options{
 		Provider: p, Instance: rt.Instance, Namespace: namespace, MaxInFlight: rt.Config.MaxInFlight,
-		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: t.HoldDown, AbsenceWait: t.AbsenceWait,
-		Times: times(t), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics,
+		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: waits.HoldDown, AbsenceWait: waits.AbsenceWait,
+		Times: times(waits), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics,
 	})
 	if err != nil {
 		return err
 	}
 	go follow(ctx, ready, w.Ready)
-	return w.Run(ctx)
+	return runBoth(ctx, rt, w, door)
 }
 
 // awaitSetup waits until streams and consumers exist, so that programs may be
