@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -77,14 +78,24 @@ func TestHint_LeavesOutTheLongestFirst(t *testing.T) {
 	t.Parallel()
 	fields := map[string]string{"status": "success", "transaction_id": "77"}
 	for i := range 60 {
-		fields[fmt.Sprintf("a%02d", i)] = strings.Repeat("<", 150+i) // each is six bytes when it is escaped
+		fields[fmt.Sprintf("a%02d", i)] = strings.Repeat("<", 200-i) // each is six bytes when it is escaped
 	}
 	size, kept := sent(t, webhook.Hint(fields, noon))
 	if kept["status"] != "success" || kept["transaction_id"] != "77" {
 		t.Errorf("the status was left out: %v", kept)
 	}
-	if _, long := kept["a59"]; long || kept["a00"] == "" || size < webhook.MaxHintBytes/2 {
+	if _, long := kept["a00"]; long || kept["a59"] == "" || size < webhook.MaxHintBytes/2 {
 		t.Errorf("%d bytes of %d fields are kept", size, len(kept))
+	}
+}
+
+func TestHint_CutsBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for lead := range 4 {
+		_, kept := sent(t, webhook.Hint(map[string]string{"note": strings.Repeat("x", lead) + strings.Repeat("😀", 100)}, noon))
+		if got := kept["note"]; len(got) > webhook.MaxValueBytes || strings.ContainsRune(got, utf8.RuneError) || len(got) <= webhook.MaxValueBytes-4 {
+			t.Errorf("%d before: cut to %q", lead, got)
+		}
 	}
 }
 
@@ -160,6 +171,23 @@ func TestPeer_IsTheAddressThatCalls(t *testing.T) {
 		if got := webhook.Peer(remote); got != want {
 			t.Errorf("%q: %q, want %q", remote, got, want)
 		}
+	}
+}
+
+// The context of a request ends when its caller hangs up.
+func TestH6_StoringDoesNotEndWithTheRequest(t *testing.T) {
+	t.Parallel()
+	q := &books{}
+	d, err := webhook.New(q, q, options())
+	must(t, err)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(gone, http.MethodPost, path(t, d, "o-1"), strings.NewReader(signed("success", "1")))
+	r.Header.Set("Content-Type", form)
+	w := httptest.NewRecorder()
+	d.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK || q.sent() != 1 {
+		t.Errorf("answered %d, %d commands", w.Code, q.sent())
 	}
 }
 

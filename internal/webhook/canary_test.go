@@ -26,7 +26,7 @@ func TestDoor_TellsNoSecretInLogsMetricsAnswersOrStreams(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.order(t, "o-1")
-	d := r.open(t, func(o *webhook.Options) { o.Limits.Store = 300 * time.Millisecond; o.Limits.Body = time.Second })
+	d := r.open(t, func(o *webhook.Options) { o.Limits.Store = 2 * time.Second; o.Limits.Body = time.Second })
 	good := path(t, d.Door, "o-1")
 	const inBody = "canary-in-the-body"
 	var said bytes.Buffer

@@ -33,9 +33,12 @@ func (b *books) Last(_ context.Context, tenant, id string) (*ledger.Entry, error
 	return &ledger.Entry{Seq: 7, Event: &messages.Event{N: 3, Provider: provider, Tenant: tenant, OrderID: id}}, nil
 }
 
-func (b *books) Send(_ context.Context, _ messages.Provider, _ messages.Verb, c messages.Command) error {
+func (b *books) Send(ctx context.Context, _ messages.Provider, _ messages.Verb, c messages.Command) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	b.commands = append(b.commands, c)
 	return nil
 }
@@ -57,10 +60,13 @@ func genuine(p string) (id string, ok bool) {
 	if len(parts) != 6 || strings.Join(parts[:3], "/") != "/hook/"+string(provider) {
 		return "", false
 	}
+	return parts[3] + "/" + parts[4], parts[5] == tokenOf(parts[3], parts[4])
+}
+
+func tokenOf(tenant, id string) string {
 	mac := hmac.New(sha256.New, []byte(key))
-	_, _ = mac.Write([]byte(string(provider) + "\x00" + parts[3] + "\x00" + parts[4]))
-	want := strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))[:32]
-	return parts[3] + "/" + parts[4], parts[5] == want
+	_, _ = mac.Write([]byte(string(provider) + "\x00" + tenant + "\x00" + id))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(mac.Sum(nil)))[:32]
 }
 
 // FuzzDoor_Only200WithAValidTokenAndAValidSignature gives the door whole

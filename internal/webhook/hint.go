@@ -30,7 +30,7 @@ func hint(fields map[string]string, at time.Time) json.RawMessage {
 	type field struct{ key, value string }
 	var all []field
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if key != receivedAt && key != "" {
+		if key != "" {
 			all = append(all, field{short(key), short(fields[key])})
 		}
 	}
@@ -39,7 +39,7 @@ func hint(fields map[string]string, at time.Time) json.RawMessage {
 	})
 	for _, f := range all {
 		if n := encodedLen(f.key, f.value); size+n <= maxHintBytes {
-			if _, twice := kept[f.key]; !twice { // two long names that are one when cut
+			if _, taken := kept[f.key]; !taken { // by us, or by a longer name that was cut to this one
 				kept[f.key], size = f.value, size+n
 			}
 		}

@@ -168,7 +168,7 @@ func TestH8_PathsAreTakenLiterally(t *testing.T) {
 func TestH8_SlowHeadersAreCutOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := r.open(t, func(o *webhook.Options) { o.Limits.Header = 50 * time.Millisecond })
+	d := r.open(t, func(o *webhook.Options) { o.Limits.Header, o.Limits.Body = 50*time.Millisecond, time.Hour })
 	for _, raw := range []string{"", "POST / HTTP/1.1\r\nHost: x\r\nX-Slow: "} {
 		ended(t, d.dial(t, []byte(raw)))
 	}
@@ -178,7 +178,7 @@ func TestH8_ASlowBodyIsAnswered408(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.order(t, "o-1")
-	d := r.open(t, func(o *webhook.Options) { o.Limits.Header, o.Limits.Body = 100*time.Millisecond, 150*time.Millisecond })
+	d := r.open(t, func(o *webhook.Options) { o.Limits.Body = time.Second })
 	body := signed("success", "77")
 	whole := request(path(t, d.Door, "o-1"), body)
 	conn := d.dial(t, whole[:len(whole)-5])
@@ -197,10 +197,10 @@ func TestH8_StoringMayTakeLongerThanReading(t *testing.T) {
 	r := newRig(t)
 	r.order(t, "o-1")
 	q := &gate{Queue: r.queue, entered: make(chan struct{}, 1), release: make(chan struct{})}
-	d := open(t, r.ledger, q, func(o *webhook.Options) { o.Limits.Header, o.Limits.Body = 100*time.Millisecond, 150*time.Millisecond })
+	d := open(t, r.ledger, q, func(o *webhook.Options) { o.Limits.Body = 500 * time.Millisecond })
 	conn := d.dial(t, request(path(t, d.Door, "o-1"), signed("success", "77")))
 	<-q.entered
-	time.AfterFunc(400*time.Millisecond, func() { close(q.release) })
+	time.AfterFunc(time.Second, func() { close(q.release) })
 	if got := statusOf(t, conn); got != http.StatusOK || len(r.commands(t, "o-1")) != 1 {
 		t.Errorf("answered %d", got)
 	}
@@ -220,7 +220,7 @@ func TestH8_IdleConnectionsAreClosedAndStrangersKeepNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.order(t, "o-1")
-	d := r.open(t, func(o *webhook.Options) { o.Limits.Idle = 50 * time.Millisecond })
+	d := r.open(t, func(o *webhook.Options) { o.Limits.Idle, o.Limits.Body = 50*time.Millisecond, time.Hour })
 	known := d.dial(t, request(path(t, d.Door, "o-1"), signed("success", "77")))
 	if got := statusOf(t, known); got != http.StatusOK {
 		t.Errorf("answered %d", got)
@@ -242,7 +242,7 @@ func TestH8_ConnectionsBeyondTheCapWaitAndAreServed(t *testing.T) {
 	r := newRig(t)
 	r.order(t, "o-1")
 	d := r.open(t, func(o *webhook.Options) {
-		o.Limits.Connections, o.Limits.Header = most, 100*time.Millisecond
+		o.Limits.Connections, o.Limits.Header = most, 250*time.Millisecond
 	})
 	for range attackers {
 		d.dial(t, []byte("POST / HTTP/1.1\r\nHost:"))

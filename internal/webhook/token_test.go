@@ -152,6 +152,26 @@ func TestToken_IsComparedByNothingButHMACEqual(t *testing.T) {
 	}
 }
 
+// A token is no reason to let a name that breaks the contract into a subject.
+func TestDoor_ARightTokenDoesNotMakeAWrongNameRight(t *testing.T) {
+	t.Parallel()
+	d := door(t)
+	at := func(tenant, id string) string {
+		return "/hook/" + string(provider) + "/" + tenant + "/" + id + "/" + tokenOf(tenant, id)
+	}
+	if !d.Recognises(at("acme", "o-1")) {
+		t.Fatal("the test makes wrong tokens")
+	}
+	for _, name := range [][2]string{
+		{"unknown", "o-1"}, {"_acme", "o-1"}, {"", "o-1"}, {"acme", ""}, {"acme", ">"}, {"*", "o-1"}, {"a.b", "o-1"},
+		{"acme", "o.1"}, {"acme", ".."}, {"acme", "o\x00"}, {"acme", strings.Repeat("o", 65)}, {"é", "o-1"},
+	} {
+		if d.Recognises(at(name[0], name[1])) {
+			t.Errorf("%q was let in", name)
+		}
+	}
+}
+
 // The proxy in front may hand on the path of the public URL, or cut it off.
 func TestDoor_ThePathOfThePublicURLMayArriveOrNot(t *testing.T) {
 	t.Parallel()

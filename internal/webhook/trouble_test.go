@@ -103,7 +103,7 @@ func TestDoor_WithoutNATSTheProviderIsAskedToSendItAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.order(t, "o-1")
-	d := r.open(t, func(o *webhook.Options) { o.Limits.Store = 300 * time.Millisecond })
+	d := r.open(t, func(o *webhook.Options) { o.Limits.Store = time.Second })
 	r.srv.Stop()
 	a := d.post(t, path(t, d.Door, "o-1"), signed("success", "77"))
 	a.is(t, http.StatusServiceUnavailable)
