@@ -47,7 +47,7 @@ type root struct {
 	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 22 orders, and a table of what became of them."`
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
-	Order orderCommand `cmd:"" help:"Submit, show, follow and cancel orders."`
+	Order orderCommand `cmd:"" help:"Submit, show, follow, cancel and confirm orders."`
 }
 
 // command is what every command of the grammar can do.
@@ -117,7 +117,7 @@ func path(args []string) string {
 		if !slices.Contains(words, arg) {
 			break
 		}
-		name, words = name+" "+arg, []string{"submit", "get", "history", "watch", "cancel"}
+		name, words = name+" "+arg, []string{"submit", "get", "history", "watch", "cancel", "confirm"}
 	}
 	return name
 }

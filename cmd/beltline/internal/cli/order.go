@@ -20,6 +20,7 @@ type orderCommand struct {
 	History historyCommand `cmd:"" help:"Show all events of an order."`
 	Watch   watchCommand   `cmd:"" help:"Follow events as they happen."`
 	Cancel  cancelCommand  `cmd:"" help:"Ask for an order to be canceled, and wait for the answer."`
+	Confirm confirmCommand `cmd:"" help:"Say that the customer has paid, and wait for the answer."`
 }
 
 // tenantFlag says whose orders are meant.

@@ -19,7 +19,8 @@ import (
 
 const upHelp = "Run everything in one process against the real providers: NATS, the dispatcher, and a worker for each provider that has credentials. " +
 	"All settings of the dispatcher and the workers are taken from the environment, or from the file of BELTLINE_CONFIG: " +
-	"SKINSBACK_CLIENT_ID, and BALANCESTEAM_API_KEY, GAMESDROP_TOKEN, SKINSBACK_CLIENT_SECRET (or with _FILE the files that hold them), and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
+	"SKINSBACK_CLIENT_ID, EXCHANGER_URL, and BALANCESTEAM_API_KEY, GAMESDROP_TOKEN, SKINSBACK_CLIENT_SECRET, EXCHANGER_API_LOGIN, EXCHANGER_API_KEY " +
+	"(or with _FILE the files that hold them), and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
 	"A provider without credentials is not started. SIGTERM drains the workers, then the dispatcher, then the server. " +
 	"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 130 a second signal."
 
@@ -45,7 +46,7 @@ func (c *upCommand) Check(f *app.Faults) {
 // credentials name the setting without which a provider cannot be asked.
 var credentials = map[messages.Provider]string{
 	messages.BalanceSteam: "BALANCESTEAM_API_KEY", messages.GamesDrop: "GAMESDROP_TOKEN",
-	messages.SkinsBack: "SKINSBACK_CLIENT_SECRET",
+	messages.SkinsBack: "SKINSBACK_CLIENT_SECRET", messages.Exchanger: "EXCHANGER_API_KEY",
 }
 
 func (c *upCommand) run(ctx context.Context, s *session) int {

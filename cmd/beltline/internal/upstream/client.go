@@ -144,6 +144,18 @@ func (c *Client) Cancel(ctx context.Context, id, why string) (uint64, error) {
 	return c.Send(ctx, messages.CancelRequest, body)
 }
 
+// Confirm says that the customer has paid.
+func (c *Client) Confirm(ctx context.Context, id string) (uint64, error) {
+	body, err := json.Marshal(struct {
+		V  int    `json:"v"`
+		ID string `json:"id"`
+	}{messages.Version, id})
+	if err != nil {
+		return 0, err
+	}
+	return c.Send(ctx, messages.ConfirmRequest, body)
+}
+
 // Last asks for the order's last event.
 func (c *Client) Last(ctx context.Context, id string) (*messages.Event, error) {
 	body, err := c.ask(ctx, "get", id)
