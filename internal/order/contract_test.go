@@ -190,6 +190,9 @@ func expectedOfLookup(s scene) outcome {
 		order.SeenSucceeded: messages.Succeeded, order.SeenProcessing: messages.Processing,
 		order.SeenActionRequired: messages.ActionRequired, order.SeenOnHold: messages.OnHold, order.SeenFailed: messages.Failed,
 	}[s.input]
+	if s.input == order.SeenSecond {
+		return writes(messages.LateEvidence) // whatever the state: it is money to account for
+	}
 	switch s.state {
 	case messages.Unresolved:
 		switch s.input {

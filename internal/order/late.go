@@ -88,6 +88,9 @@ func contradicts(last *messages.Event, c Change) bool {
 		// "Not this request" contradicts only if there was no other.
 		return c.Nonce == work(last).Nonce && last.Attempt == 1 && bought(last.State)
 	}
+	if c.Input == SeenSecond {
+		return true
+	}
 	if !bought(last.State) {
 		return c.Input.acted() && c.Input != OwnFailed
 	}

@@ -49,6 +49,7 @@ var inputTexts = [inputs]string{
 	SeenSucceeded:      "A lookup found it done.",
 	SeenFailed:         "A lookup found it failed.",
 	SeenReversed:       "A lookup found it taken back. Before success that means: it failed.",
+	SeenSecond:         "A lookup found that a second deposit of the order was paid, besides the one that it stands on.",
 	LinkLost:           "A lookup found a deposit that the customer cannot pay, because the answer with its pay URL was lost. No money has moved, so a second reference may be taken, once.",
 
 	AskOperator:   "Nothing that we can do will settle the doubt.",

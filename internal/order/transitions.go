@@ -143,7 +143,8 @@ var table = [inputs]row{
 		onHold: to(reversed), succeeded: to(reversed),
 		unresolved: to(failed), processing: to(failed), actionRequired: to(failed),
 	}, rest: ignore},
-	LinkLost: {in: states{unresolved: to(retrying)}, rest: ignore},
+	SeenSecond: {rest: late}, // the order has its own, and this one is somebody's money
+	LinkLost:   {in: states{unresolved: to(retrying)}, rest: ignore},
 
 	AskOperator: {in: states{unresolved: to(unresolved)}, rest: ignore},
 	AddEvidence: {in: states{unresolved: to(unresolved)}, rest: ignore},

@@ -10,10 +10,6 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers"
 )
 
-// orphanWatch is how long a deposit whose pay URL was lost may still be paid,
-// by somebody who has it after all, with the hold that follows.
-const orphanWatch = 9 * 24 * time.Hour
-
 // carryOut asks the provider to cancel or confirm, as upstream requested. The
 // command is kept until the provider has answered: it is not in the ledger.
 func (t *task) carryOut(ctx context.Context) error {
@@ -27,7 +23,7 @@ func (t *task) carryOut(ctx context.Context) error {
 	follower, able := t.provider.(providers.Follower)
 	if able && t.entry.Event.State == messages.ActionRequired {
 		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)
-		err := ask(follower, asked, t.purchase(t.reference()))
+		err := ask(follower, asked, t.purchase(t.referenceOf(t.recordedN())))
 		cancel()
 		e := providers.AsError(err)
 		switch {

@@ -279,6 +279,11 @@ func (t *task) say(last, e *messages.Event, in order.Input) {
 func (t *task) succeedBy(ctx context.Context) error {
 	now := t.o.Now()
 	due, ok := order.Next(t.entry.Event, t.o.Times, now)
+	if e := t.entry.Event; !ok && e.Kind == messages.Deposit && e.State == messages.Unresolved && now.Sub(e.Time) < orphanWatch {
+		// The operator has it, but its deposits stand: what becomes of them may
+		// settle it before anybody decides.
+		due, ok = order.Due{Verb: messages.Check, At: now.Add(order.Backoff(e, t.o.Times, now))}, true
+	}
 	if !ok {
 		return nil
 	}

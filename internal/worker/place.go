@@ -167,8 +167,20 @@ func (t *task) finish(ctx context.Context, c order.Change) error {
 	return t.succeedBy(ctx)
 }
 
-func (t *task) reference() string {
-	e, n := t.entry.Event, order.NextReference(t.entry.Event)
+// reference is our key at the provider for the next attempt.
+func (t *task) reference() string { return t.referenceOf(order.NextReference(t.entry.Event)) }
+
+// recordedN is the number of the reference that the last intent took. What was
+// placed is asked about under it, whatever the next attempt will take.
+func (t *task) recordedN() int {
+	if w := t.entry.Event.Work; w != nil {
+		return max(w.ReferenceN, 1)
+	}
+	return 1
+}
+
+func (t *task) referenceOf(n int) string {
+	e := t.entry.Event
 	if e.Kind == messages.Exchange {
 		return messages.APIID(t.o.Namespace, e.Tenant, e.OrderID, n)
 	}

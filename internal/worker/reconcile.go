@@ -53,8 +53,7 @@ func (t *task) resolve(ctx context.Context) error {
 			return nil
 		}
 		// Somebody has news, a webhook perhaps: what is seen still counts.
-		_, err := t.ask(ctx)
-		return err
+		return t.look(ctx)
 	}
 	if e.RetryAt != nil && now.Before(*e.RetryAt) {
 		return t.succeedBy(ctx)
@@ -203,7 +202,7 @@ func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Pla
 	}
 	if p, ok := t.provider.(providers.Witness); ok {
 		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)
-		evidence, err := p.Witness(asked, t.purchase(t.reference()), plan)
+		evidence, err := p.Witness(asked, t.purchase(t.referenceOf(t.recordedN())), plan)
 		cancel()
 		if err != nil {
 			t.log.Warn().Err(err).Msg("no evidence could be gathered")
@@ -248,18 +247,24 @@ type looked struct {
 // ask makes one lookup and records what it finds; a lookup that changes nothing
 // writes nothing.
 func (t *task) ask(ctx context.Context) (looked, error) {
-	answer, second, err := t.lookup(ctx)
+	answer, seconds, err := t.lookup(ctx)
 	if err != nil {
 		return t.unanswered(ctx, err)
 	}
-	c, ok := seen(answer)
-	switch {
-	case ok:
-		if err := t.insist(ctx, t.checkPrice(t.withoutLink(c))); err != nil || second == nil {
-			return looked{asked: askedFound}, err
+	c, ok := t.found(answer)
+	if ok {
+		err = t.insist(ctx, t.checkPrice(c))
+	}
+	for _, second := range seconds {
+		again := told(second)
+		again.Input = order.SeenSecond
+		if err == nil {
+			err = t.insist(ctx, again)
 		}
-		again, _ := seen(*second)
-		return looked{asked: askedFound}, t.insist(ctx, again)
+	}
+	switch {
+	case ok || len(seconds) > 0 || answer.Status > providers.StatusAbsent:
+		return looked{asked: askedFound}, err
 	case answer.Status == providers.StatusAbsent:
 		return looked{askedAbsent, answer.Evidence}, nil
 	default:
