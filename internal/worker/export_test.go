@@ -7,3 +7,6 @@ var (
 	Prepared = prepared
 	Seen     = seen
 )
+
+// PayoutKey is the key of a target's turn.
+var PayoutKey = payoutKey
