@@ -127,3 +127,40 @@ func TestSearch_AbsenceOfWhatMustNotBeSentAgainIsTheOperators(t *testing.T) {
 		})
 	}
 }
+
+// What a lookup tells is lost on nobody: it may be all that an operator has.
+func TestSearch_TheOperatorIsToldWhyTheLookupWasInVain(t *testing.T) {
+	t.Parallel()
+	mismatch := &providers.Error{Op: "shop.list", Code: providers.CodeAnswerMismatch, Message: "the record is of another amount"}
+	broken := &providers.Error{Op: "shop.list", Class: providers.Invalid, Code: "bad_reference", Message: "the reference is not a number"}
+	for name, c := range map[string]struct {
+		answer providers.Answer
+		err    error
+		want   string
+	}{
+		"cannot be asked":  {providers.Answer{Evidence: map[string]any{"lookup": "the method is not enabled"}}, nil, `"the method is not enabled"`},
+		"another's record": {providers.Answer{}, mismatch, `{"code":"answer_mismatch","message":"the record is of another amount"}`},
+		"no way to ask":    {providers.Answer{}, broken, `{"code":"bad_reference","message":"the reference is not a number"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s := newBench(t), newShop()
+			s.next(step{buy: true, err: errTimeout})
+			s.onLookup = func(int) (providers.Answer, error) { return c.answer, c.err }
+			b.work(s, b.options(messages.SkinsBack, "w1"))
+			b.submit(deposit("o1", ""))
+			e := b.until("with evidence", func(e *messages.Event) bool { return e.NeedsOperator && e.Evidence["lookup"] != nil })
+			got, err := json.Marshal(e.Evidence["lookup"])
+			if err != nil || string(got) != c.want || e.State != messages.Unresolved || len(s.sent()) != 1 {
+				t.Errorf("%s: evidence %s, %d calls", b.path("o1"), got, len(s.sent()))
+			}
+			if e.Error == nil || e.Error.Class != "ambiguous" || e.Error.Code != providers.CodeTimeout {
+				t.Errorf("the doubt is told as %+v", e.Error)
+			}
+			if e.Evidence["witness"] == nil {
+				t.Error("the witness was not asked")
+			}
+			b.drained()
+		})
+	}
+}
