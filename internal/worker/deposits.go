@@ -25,12 +25,16 @@ const orphanWatch = 9 * 24 * time.Hour
 // of them has ended is written once, and it is not asked about again.
 const otherDeposits = "other_deposits_status"
 
-// otherDeposit is what the evidence says of one of them.
+// otherDeposit is what the evidence says of one of them. Its fields stand in the
+// order of their names, as they are read back: or each look would be news.
 type otherDeposit struct {
+	Ended  bool              `json:"ended"`
 	Ref    map[string]string `json:"provider_ref"`
 	Status string            `json:"status"`
-	Ended  bool              `json:"ended"`
 }
+
+// referenceField is the key of a deposit's reference in provider_ref.
+var referenceField = messages.Deposit.ReferenceField()
 
 // watched is one reference of a deposit and what the provider says of it.
 type watched struct {
@@ -69,16 +73,16 @@ func (t *task) lookupAll(ctx context.Context, n int) []watched {
 	for i := range all {
 		w := &all[i]
 		w.reference = t.referenceOf(i + 1)
-		ref := map[string]string{messages.Deposit.ReferenceField(): w.reference}
+		ref := map[string]string{referenceField: w.reference}
 		o, seen := known[w.reference]
 		maps.Copy(ref, o.Ref)
-		if seen && o.Ended && e.ProviderRef[messages.Deposit.ReferenceField()] != w.reference {
+		if seen && o.Ended && e.ProviderRef[referenceField] != w.reference {
 			w.answer = providers.Answer{Status: providers.StatusFailed, Ref: ref}
 			continue
 		}
 		w.asked = true
 		p := t.purchase(w.reference)
-		if e.ProviderRef[messages.Deposit.ReferenceField()] != w.reference {
+		if e.ProviderRef[referenceField] != w.reference {
 			p.Ref = ref // the ids known of the order are the other one's
 		}
 		w.answer, w.err = t.provider.Lookup(ctx, p)
@@ -102,7 +106,7 @@ func (t *task) lookupAll(ctx context.Context, n int) []watched {
 // one was paid. Once an order has succeeded, what it succeeded by decides.
 func (t *task) choose(all []watched) int {
 	main := len(all) - 1
-	named := t.entry.Event.ProviderRef[messages.Deposit.ReferenceField()]
+	named := t.entry.Event.ProviderRef[referenceField]
 	for i := range all {
 		if all[i].reference == named {
 			main = i
@@ -153,7 +157,7 @@ func (t *task) joint(all []watched, main int) providers.Answer {
 		if before, ok := known[w.reference]; ok && (w.err != nil || !w.asked) {
 			others = append(others, before)
 		} else if w.answer.Status > providers.StatusAbsent {
-			others = append(others, otherDeposit{w.answer.Ref, w.answer.Status.String(), hasFailed(w.answer)})
+			others = append(others, otherDeposit{hasFailed(w.answer), w.answer.Ref, w.answer.Status.String()})
 		}
 		open := w.err != nil || !hasFailed(w.answer) && w.answer.Status != providers.StatusAbsent
 		if a.Status == providers.StatusSucceeded && a.WatchUntil == nil && open {
@@ -176,7 +180,7 @@ func (t *task) others() map[string]otherDeposit {
 	}
 	known := make(map[string]otherDeposit, len(list))
 	for _, o := range list {
-		known[o.Ref[messages.Deposit.ReferenceField()]] = o
+		known[o.Ref[referenceField]] = o
 	}
 	return known
 }
@@ -250,7 +254,14 @@ func (t *task) found(a providers.Answer) (order.Change, bool) {
 			messages.ActionRequired: order.SeenActionRequired, messages.OnHold: order.SeenOnHold,
 		}[e.State]
 		return c, ok
-	case c.Input != order.SeenActionRequired || c.Action != nil || e.State != messages.Unresolved:
+	case c.Input != order.SeenActionRequired || c.Action != nil:
+		return c, ok
+	case e.State == messages.ActionRequired && c.Ref[referenceField] != e.ProviderRef[referenceField]:
+		// The one with the pay URL has ended: there is nothing left for the
+		// customer to do, and the other one still stands.
+		c.Input = order.SeenProcessing
+		return c, true
+	case e.State != messages.Unresolved:
 		return c, ok
 	case e.NeedsOperator:
 		return c, false // told already
