@@ -100,7 +100,9 @@ func follow(last *messages.Event, c Change) *messages.Event {
 	}
 	e := *last
 	w := work(last)
-	w.Origin = c.Origin
+	if c.Origin != "" {
+		w.Origin = c.Origin // else the last request stays known: it may be delivered again after whatever came since
+	}
 	w.Answered = w.Answered || c.Input.own() && c.Nonce == w.Nonce
 	e.N, e.Time, e.Work = last.N+1, messages.Stamp(c.At), &w
 	e.Error = c.Error

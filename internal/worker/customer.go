@@ -20,6 +20,9 @@ func (t *task) carryOut(ctx context.Context) error {
 		ask = providers.Follower.Confirm
 	}
 	c := order.Change{Input: denied, Origin: t.origin()}
+	if w := t.entry.Event.Work; w != nil && w.Origin == c.Origin {
+		return t.succeedBy(ctx) // answered before, and delivered again: the provider might say otherwise now
+	}
 	follower, able := t.provider.(providers.Follower)
 	if able && t.entry.Event.State == messages.ActionRequired {
 		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)

@@ -142,7 +142,7 @@ type Work struct {
 	BlockedSince *time.Time `json:"blocked_since,omitempty"`
 	// Plan is what the adapter prepared before the intent, so that a repeat sends the same.
 	Plan json.RawMessage `json:"plan,omitempty"`
-	// Origin is the message that caused the event ("ORDERS:17"), so that its redelivery is known.
+	// Origin is the last message that caused an event ("ORDERS:17"), so that its redelivery is known.
 	Origin string `json:"origin,omitempty"`
 }
 
