@@ -14,13 +14,10 @@ import (
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/cli"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
-	"github.com/beltline-io/beltline/cmd/beltline/internal/fleet"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
-	"github.com/beltline-io/beltline/internal/programs"
 	"github.com/beltline-io/beltline/pkg/messages"
-	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 )
 
 // startWithin is how long a stage may take to be ready on a loaded machine.
@@ -34,7 +31,6 @@ func TestMain(m *testing.M) {
 //
 //	nats             a server with nothing on it
 //	stage            the demonstration's stage: dispatcher, workers, fake providers
-//	exchanger        a fake exchanger beside the stage, with its worker
 //	awaits ID STATE  waits until an order of tenant acme has been in the state
 //	exits N cmd…     runs a command, which must end with exit code N
 //	steam-balance N  sets our balance at the fake BalanceSteam
@@ -49,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"nats": startNATS(t), "stage": openStage, "exchanger": openExchanger, "awaits": awaits, "exits": exits,
+			"nats": startNATS(t), "stage": openStage, "awaits": awaits, "exits": exits,
 			"steam-balance": steamBalance, "steam-bought": steamBought,
 		},
 	})
@@ -91,19 +87,6 @@ func stageOf(ts *testscript.TestScript) *demo.Stage {
 		ts.Fatalf("there is no stage yet")
 	}
 	return stage
-}
-
-func openExchanger(ts *testscript.TestScript, _ bool, _ []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
-	defer cancel()
-	shop := exchangertest.New()
-	ts.Defer(shop.Close)
-	worker := fleet.Start(ctx, programs.Exchanger(), app.Process{Stderr: io.Discard, Environ: map[string]string{
-		"NATS_URL": stageOf(ts).NATS(), "HTTP_ADDR": "127.0.0.1:0", "LOG_FORMAT": "json",
-		"EXCHANGER_URL": shop.APIURL(), "EXCHANGER_API_LOGIN": exchangertest.Login, "EXCHANGER_API_KEY": exchangertest.Key,
-	}})
-	ts.Defer(func() { worker.Stop() })
-	ts.Check(worker.Ready(ctx))
 }
 
 func awaits(ts *testscript.TestScript, _ bool, args []string) {

@@ -44,7 +44,7 @@ func Main() {
 type root struct {
 	Version kong.VersionFlag `name:"version" help:"Show the version and exit."`
 
-	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 22 orders, and a table of what became of them."`
+	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 31 orders, and a table of what became of them."`
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
 	Order orderCommand `cmd:"" help:"Submit, show, follow, cancel and confirm orders."`

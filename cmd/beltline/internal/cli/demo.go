@@ -18,7 +18,8 @@ type demoCommand struct {
 
 // Help is shown below the flags.
 func (*demoCommand) Help() string {
-	return "Needs nothing but this program: NATS, the dispatcher, a worker for each of two providers and fake providers all run in this process. " +
+	return "Needs nothing but this program: NATS, the dispatcher, the workers of all four providers and fake providers all run in this process. " +
+		"The fakes call back, and customers pay, cancel and change their minds. " +
 		"Every line on standard error is an event; the table on standard output says what became of each order, " +
 		"and the last line compares that with the fake providers' own books.\n\n" +
 		"Exit codes: 0 everything came out as it must, 1 something did not, 130 Ctrl-C."

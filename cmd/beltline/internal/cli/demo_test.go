@@ -19,16 +19,19 @@ func TestDemo_KeepsThePromiseOfTheReadme(t *testing.T) {
 		"ord-2003": "succeeded", "ord-2004": "succeeded", "ord-2005": "succeeded", "ord-2006": "succeeded",
 		"ord-2007": "failed", "ord-2008": "failed", "ord-2009": "failed", "ord-2010": "unresolved", "ord-2011": "succeeded",
 		"ord-2012": "rejected", "ord-1101": "canceled", "ord-1102": "succeeded", "ord-1103": "succeeded", "ord-1104": "expired",
+		"ord-3001": "succeeded", "ord-3002": "failed", "ord-3003": "reversed", "ord-3004": "succeeded",
+		"ord-4001": "succeeded", "ord-4002": "canceled", "ord-4003": "failed", "ord-4004": "succeeded", "ord-4005": "succeeded",
 	} {
 		if !regexp.MustCompile(`(?m)^\| ` + id + ` +\|[^|]*\| ` + outcome + ` +\|`).MatchString(table) {
 			t.Errorf("the table does not say that %s is %s", id, outcome)
 		}
 	}
 	for _, want := range []string{
-		"| no effect", "| dead letter", "22 orders in",
+		"| no effect", "| dead letter", "31 orders in",
 		"bought twice: 0, lost: 0, wrong amount: 0, said to be not bought but bought: 0",
-		// ord-1005 and ord-2010 are in the books and in doubt; 12 others were sold.
-		"kept 14 purchases",
+		// ord-1005 and ord-2010 are in the books and in doubt; 12 others were sold,
+		// two deposits and two exchanges were paid, and there was a payout.
+		"kept 19 purchases",
 	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is not in\n%s", want, table)
@@ -37,7 +40,8 @@ func TestDemo_KeepsThePromiseOfTheReadme(t *testing.T) {
 	if strings.Contains(table+r.stderr.String(), "\x1b") {
 		t.Error("there are colors, though --plain was asked for")
 	}
-	for _, want := range []string{"lane closed", "lane open", "accepted -> placing", "sent again"} {
+	for _, want := range []string{"lane closed", "lane open", "accepted -> placing", "sent again",
+		"has approved it and holds it until", "gives skins worth", "must pay 3030.00 RUB", "nothing to confirm", "Exchanger canceled it as asked"} {
 		if !strings.Contains(r.stderr.String(), want) {
 			t.Errorf("no line says %q", want)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,21 @@ func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
 	for _, p := range stage.Drop.Purchases() {
 		got[p.Email+p.GameUserID] += fmt.Sprintf("%s returned %t;", p.Price, p.Returned)
 	}
+	for _, d := range stage.Skins.Deposits() {
+		got[d.Fields["steam_id"]] += fmt.Sprintf("%s %s %s;", d.Status, d.Amount, d.Currency)
+	}
+	for _, b := range stage.Exchanger.Bids() {
+		got[b.Account2] += fmt.Sprintf("%s %s %s;", b.Status, b.AmountGive, b.CurrencyGive)
+	}
+	for _, p := range stage.Exchanger.Payouts() {
+		got[p.Account] += fmt.Sprintf("%d %s;", p.Status, p.Amount)
+	}
 	want := map[string]string{
+		"76561198827262011": "success 25.4 usd;", "76561198827262012": "fail 0 usd;", "76561198827262013": "hold_returned 61 usd;",
+		// Two records, of which the customer could pay one.
+		"76561198827262014":                  "pending 0 usd;success 12.75 usd;",
+		"TQ5NMqJjhpQGK7YJbESKtNCo86PJ89ujio": "success 3030.00 RUB;", "TGivesUpNMqJjhpQGK7YJbESKtNCo86PJ2": "cancel 7070.00 RUB;",
+		"TLostAnswerQ5NMqJjhpQGK7YJbESKtN4": "success 4545.00 RUB;", "TPartnerQ5NMqJjhpQGK7YJbESKtNCo865": "1 250.00;",
 		"gordon_freeman": "500 RUB;", "alyx_vance": "1250.5 RUB;", "anna@example.com": "513.35075 RUB;", "eli_vance": "330 RUB;",
 		"judith_mossman": "750 RUB;", "isaac_kleiner": "640 RUB;",
 		"vera@example.com": "842.50 RUB returned false;", "128835443": "12.90 USD returned false;",
@@ -51,6 +67,11 @@ func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the books (-want +got):\n%s", diff)
 	}
+	for _, p := range []messages.Provider{messages.SkinsBack, messages.Exchanger} {
+		if codes := stage.Callbacks()[p]; !slices.Contains(codes, http.StatusOK) {
+			t.Errorf("no call of %s was taken: %v", p, codes)
+		}
+	}
 	client, err := upstream.Connect(app.NATS{URL: app.NewServers(stage.NATS())}, demo.Tenant)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +82,12 @@ func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
 		"ord-2011": "accepted placing unresolved placing succeeded", "ord-2010": "accepted placing unresolved placing unresolved",
 		"ord-1005": "accepted placing unresolved", "ord-2005": "accepted placing processing succeeded",
 		"ord-1101": "accepted placing retrying canceled",
+		"ord-3001": "accepted placing action_required on_hold on_hold succeeded", "ord-3002": "accepted placing action_required failed",
+		"ord-3003": "accepted placing action_required on_hold on_hold reversed",
+		"ord-3004": "accepted placing unresolved retrying placing action_required succeeded",
+		"ord-4001": "accepted placing action_required processing succeeded",
+		"ord-4002": "accepted placing action_required canceled confirm_refused", "ord-4003": "accepted failed",
+		"ord-4004": "accepted placing unresolved action_required processing succeeded", "ord-4005": "accepted placing processing succeeded",
 	} {
 		history, err := client.History(ctx, id)
 		if err != nil {
@@ -127,5 +154,45 @@ func TestAudit_FindsWhatMustNeverHappen(t *testing.T) {
 		if diff := cmp.Diff(tt.want, demo.Audit(tt.event, tt.books...)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+}
+
+func TestAudit_OfADepositCountsMoneyAndNotLinks(t *testing.T) {
+	t.Parallel()
+	ten := money.Must("10.00", "USD")
+	event := func(state messages.Type, amount string) *messages.Event {
+		return &messages.Event{
+			OrderID: "ord-1", Kind: messages.Deposit, Type: state, State: state, Attempt: 1,
+			Deliverable: []byte(`{"amount":{"amount":"` + amount + `","currency":"USD"}}`),
+		}
+	}
+	straight := []messages.Type{messages.ActionRequired, messages.OnHold, messages.Succeeded}
+	paid, returned := demo.BookLine{Customer: "gordon", Amount: ten}, demo.BookLine{Customer: "gordon", Amount: ten, Undone: true}
+	for _, tt := range []struct {
+		name  string
+		event *messages.Event
+		path  []messages.Type
+		books []demo.BookLine
+		want  demo.Findings
+	}{
+		{"all is well", event(messages.Succeeded, "10"), straight, []demo.BookLine{paid}, demo.Findings{}},
+		{"another way", event(messages.Succeeded, "10"), straight[:1], []demo.BookLine{paid}, demo.Findings{Differs: 1}},
+		{"credited and never paid", event(messages.Succeeded, "10"), straight, nil, demo.Findings{Lost: 1, Differs: 1}},
+		{"another sum", event(messages.Succeeded, "10.01"), straight, []demo.BookLine{paid}, demo.Findings{Wrong: 1, Differs: 1}},
+		{"paid twice", event(messages.Succeeded, "10"), straight, []demo.BookLine{paid, paid}, demo.Findings{Twice: 1, Differs: 2}},
+		{"credited and taken back", event(messages.Succeeded, "10"), straight, []demo.BookLine{returned}, demo.Findings{Lost: 1, Differs: 1}},
+		{"said to be reversed and kept", event(messages.Reversed, "10"), straight, []demo.BookLine{paid}, demo.Findings{Denied: 1, Differs: 2}},
+	} {
+		if diff := cmp.Diff(tt.want, demo.AuditDeposit(tt.event, tt.path, tt.books...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestAudit_OfCallbacksForgivesAllButARefusal(t *testing.T) {
+	t.Parallel()
+	called, differs := demo.AuditCallbacks(map[messages.Provider][]int{messages.SkinsBack: {200, 0, 503}, messages.Exchanger: {200, 401}})
+	if called != 5 || len(differs) != 1 || !strings.Contains(differs[0], "exchanger was turned away with 401") {
+		t.Errorf("%d calls, %q", called, differs)
 	}
 }

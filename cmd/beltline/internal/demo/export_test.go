@@ -15,7 +15,9 @@ func Perform(ctx context.Context, s *Stage, say func(string)) (differs []string,
 	if err := p.perform(ctx); err != nil {
 		return nil, err
 	}
-	return p.examine(s.books()).Differs, nil
+	a := p.examine(s.books())
+	a.callbacks(s.Callbacks())
+	return a.Differs, nil
 }
 
 // BookLine is a purchase in the books.
@@ -34,16 +36,33 @@ type Findings struct {
 // to succeed and be bought once. The order that took another's id has become
 // the dead letter that it must.
 func Audit(e *messages.Event, lines ...BookLine) Findings {
+	return examined(topup("ord-1", "gordon", "10.00", done(1)), e, nil, lines)
+}
+
+// AuditDeposit is Audit for a deposit that was to go by a hold. path are the
+// types of its events.
+func AuditDeposit(e *messages.Event, path []messages.Type, lines ...BookLine) Findings {
+	return examined(deposit("ord-1", "", "gordon", done(1).by(messages.OnHold)), e, path, lines)
+}
+
+func examined(o order, e *messages.Event, path []messages.Type, lines []BookLine) Findings {
 	s := newScript(nil, plain.Look{}, nil)
-	s.orders = []order{topup("ord-1", "gordon", "10.00", done(1))}
+	s.orders = []order{o}
 	if e != nil {
-		s.last["ord-1"] = e
+		s.last[o.id], s.path[o.id] = e, path
 	}
 	s.dead = []upstream.DeadLetter{{Reason: string(messages.ReasonOrderConflict)}}
 	var books []purchase
 	for _, l := range lines {
-		books = append(books, purchase{messages.BalanceSteam, l.Customer, l.Amount, l.Undone})
+		books = append(books, purchase{o.provider, l.Customer, l.Amount, l.Undone})
 	}
 	a := s.examine(books)
 	return Findings{a.Twice, a.Lost, a.Wrong, a.Denied, len(a.Differs)}
+}
+
+// AuditCallbacks examines the answers to callbacks.
+func AuditCallbacks(answers map[messages.Provider][]int) (called int, differs []string) {
+	a := &audit{}
+	a.callbacks(answers)
+	return a.Called, a.Differs
 }

@@ -18,11 +18,19 @@ type want struct {
 	// least is how many attempts it must have taken: one that is made twice as
 	// planned proves that the fault has struck.
 	least int
+	// via are events that it must have had, in this order.
+	via []messages.Type
 }
 
 // after is the outcome of an order that takes so many attempts.
 func (w want) after(attempts int) want {
 	w.least = attempts
+	return w
+}
+
+// by is the outcome of an order that goes a certain way.
+func (w want) by(types ...messages.Type) want {
+	w.via = types
 	return w
 }
 
@@ -112,7 +120,7 @@ const (
 
 // morning is what comes in at first, all at once.
 func morning() []order {
-	return []order{
+	return append([]order{
 		topup("ord-1001", "gordon_freeman", "500.00", done(1)),
 		topup("ord-1002", "alyx_vance", "1250.50", done(1)),
 		giftCard("ord-1003", "anna@example.com", "520.00", done(1)),
@@ -137,7 +145,7 @@ func morning() []order {
 			want{state: messages.Unresolved, bought: 1}.after(2)),
 		offer("ord-2011", "Xbox Game Pass, the request is lost", offerXbox, mail("kira@example.com"), cost("30.00", "USD"), done(1).after(2)),
 		broken("ord-2012"),
-	}
+	}, payments()...)
 }
 
 // broken has three faults, and the answer must name all of them.

@@ -40,6 +40,7 @@ type script struct {
 	mu      sync.Mutex
 	orders  []order
 	last    map[string]*messages.Event
+	path    map[string][]messages.Type // the types of all events so far
 	dead    []upstream.DeadLetter
 	changed chan struct{} // closed and replaced at all news
 
@@ -49,13 +50,13 @@ type script struct {
 }
 
 func newScript(s *Stage, look plain.Look, say func(string)) *script {
-	return &script{stage: s, look: look, say: say, last: map[string]*messages.Event{}, changed: make(chan struct{})}
+	return &script{stage: s, look: look, say: say, last: map[string]*messages.Event{}, path: map[string][]messages.Type{}, changed: make(chan struct{})}
 }
 
 // perform plays everything and returns when every order has its outcome.
 func (s *script) perform(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	client, err := upstream.Connect(app.NATS{URL: app.NewServers(s.stage.NATS())}, Tenant)
 	if err != nil {
 		return err
@@ -68,12 +69,18 @@ func (s *script) perform(ctx context.Context) error {
 	s.stage.steam.plan(steamCreate, "eli_vance", providertest.TimeoutAfterCommit)
 	s.stage.drop.plan(dropCreate, "ivan@example.com", providertest.TimeoutAfterCommit)
 	s.stage.drop.plan(dropCreate, "kira@example.com", providertest.TimeoutBeforeCommit)
-	for _, act := range []func(context.Context) error{s.comeIn, s.repeatThemselves, s.runDry, s.end} {
+	s.stage.skins.plan(skinsCreate, steamOfLost, providertest.TimeoutAfterCommit)
+	s.stage.exchanger.plan(bidCreate, walletOfLost, providertest.TimeoutAfterCommit)
+	wait := s.customers(ctx, cancel)
+	defer wait()
+	defer cancel(nil) // whatever goes wrong, nobody acts on a stage that closes
+	for _, act := range []func(context.Context) error{s.comeIn, s.repeatThemselves, s.runDry} {
 		if err := act(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	wait()
+	return s.end(ctx)
 }
 
 // listen follows events, dead letters and lanes.
@@ -137,7 +144,7 @@ func (s *script) heard(e *messages.Event) {
 		if before := s.last[e.OrderID]; before != nil {
 			from = before.State
 		}
-		s.last[e.OrderID] = e
+		s.last[e.OrderID], s.path[e.OrderID] = e, append(s.path[e.OrderID], e.Type)
 		s.say(s.look.Line(e, from))
 	})
 }

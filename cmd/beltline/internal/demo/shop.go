@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
+	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
+	"github.com/beltline-io/beltline/pkg/providers/skinsback/skinsbacktest"
 )
 
 // shop is a fake provider behind a door of ours. The door's faults are planned
@@ -75,6 +77,25 @@ func dropKey(body []byte) string {
 		return b.Customer.Email
 	}
 	return b.Customer.GameUserID
+}
+
+// skinsKey is the method and the customer of a request to SkinsBack, which has
+// one address for everything.
+func skinsKey(body []byte) string {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return ""
+	}
+	return form.Get("method") + " " + form.Get("steam_id")
+}
+
+// exchangerKey is the customer of a request to the exchanger.
+func exchangerKey(body []byte) string {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return ""
+	}
+	return form.Get("account2")
 }
 
 // The goods of the demonstration. The provider's own fake has goods that are
@@ -146,4 +167,15 @@ func changePrice(s *gamesdroptest.Shop) http.Handler {
 const (
 	steamCreate = balancesteamtest.CreatePath
 	dropCreate  = gamesdroptest.CreateOrderPath
+	skinsCreate = skinsbacktest.Path + " " + skinsbacktest.OpCreate
+	bidCreate   = exchangertest.Path + "/" + exchangertest.OpCreateBid
+)
+
+// Words of the exchanger's books.
+const (
+	bidDone        = "success"
+	bidCanceled    = "cancel"
+	payoutPaid     = 1
+	payoutCanceled = 2
+	payoutCurrency = "USD"
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/money"
 )
 
 func TestWhy_HasWordsForEveryType(t *testing.T) {
@@ -52,6 +53,42 @@ func TestWhy_TellsADoubtFromAFailure(t *testing.T) {
 	}
 	if looking == asked || plain.Settled(&messages.Event{State: messages.Unresolved}) || !plain.Settled(e) {
 		t.Errorf("%q, %q", looking, asked)
+	}
+}
+
+func TestWhy_SaysWhatPaymentsAreAbout(t *testing.T) {
+	t.Parallel()
+	pay := money.Must("3030.00", "RUB")
+	until := time.Date(2026, 12, 1, 10, 0, 0, 0, time.UTC)
+	status := func(s string) map[string]any { return map[string]any{"deposit_status": s} }
+	code := func(c string) *messages.Error { return &messages.Error{Code: c} }
+	for _, tt := range []struct {
+		event messages.Event
+		want  string
+	}{
+		{messages.Event{Type: messages.ActionRequired, Kind: messages.Deposit}, "the customer must give skins at SkinsBack"},
+		{messages.Event{Type: messages.OnHold, Kind: messages.Deposit, HoldUntil: &until, Evidence: status("in_hold")}, "SkinsBack holds it until 1 Dec 10:00 UTC"},
+		{messages.Event{Type: messages.OnHold, Kind: messages.Deposit, Evidence: status("hold_approved")}, "SkinsBack has approved it and holds it"},
+		{messages.Event{Type: messages.Reversed, Kind: messages.Deposit, Evidence: status("hold_returned"), Error: code("hold_returned")}, "SkinsBack took it back: Steam took the trade back"},
+		{messages.Event{Type: messages.Failed, Kind: messages.Deposit, Evidence: status("fail"), Error: code("timeout")}, "nothing was received: the customer chose no skins in time"},
+		{messages.Event{Type: messages.Unresolved, Kind: messages.Deposit, Error: code("timeout")}, "perhaps made, being looked into: no answer in time"},
+		{messages.Event{Type: messages.Retrying, Kind: messages.Deposit}, "nothing was made, tried again"},
+		{messages.Event{Type: messages.Succeeded, Kind: messages.Deposit}, "received and credited by SkinsBack"},
+		{messages.Event{Type: messages.ActionRequired, Kind: messages.Exchange, Action: &messages.Action{PayAmount: &pay}}, "the customer must pay 3030.00 RUB"},
+		{messages.Event{Type: messages.ActionRequired, Kind: messages.Exchange, Action: &messages.Action{PayAmount: &pay, Confirm: true}}, "the customer must pay 3030.00 RUB; then it is to be confirmed"},
+		{messages.Event{Type: messages.Canceled, Kind: messages.Exchange, ProviderRef: map[string]string{"id": "1234"}}, "Exchanger canceled it as asked"},
+		{messages.Event{Type: messages.Canceled, Kind: messages.Exchange}, "canceled before it was made"},
+		{messages.Event{Type: messages.Failed, Kind: messages.Exchange, Error: code("cancel")}, "not made: the exchange was given up there"},
+		{messages.Event{Type: messages.Unresolved, Kind: messages.PartnerPayout, NeedsOperator: true, Error: code("timeout")}, "perhaps paid out; only an operator can find out: no answer in time"},
+	} {
+		e := tt.event
+		e.State, e.Provider = e.Type, messages.Exchanger
+		if e.Kind == messages.Deposit {
+			e.Provider = messages.SkinsBack
+		}
+		if got := plain.Why(&e); got != tt.want {
+			t.Errorf("%s of %s: %q, want %q", e.Type, e.Kind, got, tt.want)
+		}
 	}
 }
 

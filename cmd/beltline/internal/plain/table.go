@@ -28,7 +28,8 @@ func LookOf(terminal bool, environ map[string]string) Look {
 var paints = map[messages.Type]text.Colors{
 	messages.Succeeded: {text.FgGreen}, messages.Failed: {text.FgRed}, messages.Rejected: {text.FgRed},
 	messages.Unresolved: {text.FgYellow}, messages.Retrying: {text.FgYellow}, messages.Reversed: {text.FgRed},
-	messages.Canceled: {text.FgMagenta}, messages.Expired: {text.FgMagenta}, messages.CancelRefused: {text.FgYellow},
+	messages.Canceled: {text.FgMagenta}, messages.Expired: {text.FgMagenta}, messages.CancelRefused: {text.FgYellow}, messages.ConfirmRefused: {text.FgYellow},
+	messages.OnHold: {text.FgYellow},
 }
 
 // escape is written by hand: the library decides about colors by itself, for

@@ -23,6 +23,30 @@ var codes = map[string]string{
 	"TRANSACTION_DUPLICATE":        "the provider knows this reference already",
 	"CANCELED":                     "the provider canceled it",
 	"REFUND":                       "the provider gave the money back",
+	providers.CodeMinGetNotMet:     "too little would arrive",
+	"cancel":                       "the exchange was given up there",
+	"delete":                       "the exchange was deleted there",
+}
+
+// ends says what SkinsBack's own words for the end of a deposit mean. They are
+// apart because "timeout" is also what a lost answer is called.
+var ends = map[string]string{
+	"timeout":        "the customer chose no skins in time",
+	"trade_timeout":  "the customer did not take the trade in time",
+	"trade_canceled": "the trade was canceled in Steam",
+	"hold_returned":  "Steam took the trade back",
+}
+
+// done is what a kind is for, as it reads after "certainly not" and "perhaps".
+func done(k messages.Kind) string {
+	switch k {
+	case messages.Deposit, messages.Exchange:
+		return "made"
+	case messages.PartnerPayout:
+		return "paid out"
+	default:
+		return "bought"
+	}
 }
 
 // Provider is the provider's name as its owners write it.
@@ -42,6 +66,9 @@ func Cause(e *messages.Event) string {
 	if words, ok := codes[e.Error.Code]; ok {
 		text = words
 	}
+	if words, ok := ends[e.Error.Code]; ok && ended(e) {
+		text = words
+	}
 	if len(e.Error.Faults) > 0 {
 		faults := make([]string, len(e.Error.Faults))
 		for i, f := range e.Error.Faults {
@@ -55,6 +82,11 @@ func Cause(e *messages.Event) string {
 	return text
 }
 
+// ended reports whether SkinsBack itself has ended a deposit.
+func ended(e *messages.Event) bool {
+	return e.Kind == messages.Deposit && (e.State == messages.Failed || e.State == messages.Reversed) && e.Evidence["deposit_status"] != nil
+}
+
 // Why says in a few words what an event means.
 func Why(e *messages.Event) string {
 	switch e.Type {
@@ -65,28 +97,28 @@ func Why(e *messages.Event) string {
 	case messages.Placing:
 		return fmt.Sprintf("attempt %d, about to call %s", e.Attempt, Provider(e.Provider))
 	case messages.Retrying:
-		return "nothing was bought, tried again: " + Cause(e)
+		return "nothing was " + done(e.Kind) + ", tried again" + because(e)
 	case messages.ActionRequired:
-		return "the customer must act"
+		return asked(e)
 	case messages.Processing:
 		return Provider(e.Provider) + " has it and works on it"
 	case messages.OnHold:
-		return Provider(e.Provider) + " holds it"
+		return held(e)
 	case messages.Unresolved:
 		if e.NeedsOperator {
-			return "perhaps bought; only an operator can find out: " + Cause(e)
+			return "perhaps " + done(e.Kind) + "; only an operator can find out" + because(e)
 		}
-		return "perhaps bought, being looked into: " + Cause(e)
+		return "perhaps " + done(e.Kind) + ", being looked into" + because(e)
 	case messages.Succeeded:
 		return succeeded(e)
 	case messages.Failed:
-		return "not delivered: " + Cause(e)
+		return failed(e)
 	case messages.Canceled:
-		return "canceled before it was bought" + quoted(e.Evidence["cancel_reason"])
+		return canceled(e) + quoted(e.Evidence["cancel_reason"])
 	case messages.Expired:
-		return "its time was over before it was bought"
+		return "its time was over before it was " + done(e.Kind)
 	case messages.Reversed:
-		return Provider(e.Provider) + " took it back"
+		return Provider(e.Provider) + " took it back" + because(e)
 	case messages.CancelRefused:
 		return "too late to cancel"
 	case messages.ConfirmRefused:
@@ -105,11 +137,72 @@ func quoted(reason any) string {
 	return ""
 }
 
-func succeeded(e *messages.Event) string {
-	if e.Finality == messages.ProviderAccepted {
-		return "bought; accepted by " + Provider(e.Provider) + ", which cannot be asked further"
+// because is the cause behind a colon, where there is one.
+func because(e *messages.Event) string {
+	if cause := Cause(e); cause != "" {
+		return ": " + cause
 	}
-	return "bought and delivered"
+	return ""
+}
+
+// asked says what the customer must do. Where they do it is upstream's to show.
+func asked(e *messages.Event) string {
+	switch a := e.Action; {
+	case e.Kind == messages.Deposit:
+		return "the customer must give skins at " + Provider(e.Provider)
+	case a == nil || a.PayAmount == nil:
+		return "the customer must act"
+	case a.Confirm:
+		return "the customer must pay " + a.PayAmount.String() + "; then it is to be confirmed"
+	default:
+		return "the customer must pay " + a.PayAmount.String()
+	}
+}
+
+// held says how long. Money on hold has not arrived, even if it was approved.
+func held(e *messages.Event) string {
+	text := Provider(e.Provider) + " holds it"
+	if e.Evidence["deposit_status"] == "hold_approved" {
+		text = Provider(e.Provider) + " has approved it and holds it"
+	}
+	if e.HoldUntil != nil {
+		text += " until " + e.HoldUntil.UTC().Format("2 Jan 15:04 MST")
+	}
+	return text
+}
+
+func failed(e *messages.Event) string {
+	switch e.Kind {
+	case messages.Deposit:
+		return "nothing was received" + because(e)
+	case messages.Exchange, messages.PartnerPayout:
+		return "not " + done(e.Kind) + because(e)
+	default:
+		return "not delivered" + because(e)
+	}
+}
+
+// canceled tells an order that the provider knew from one that it never saw.
+func canceled(e *messages.Event) string {
+	if e.Kind == messages.Exchange && e.ProviderRef["id"] != "" {
+		return Provider(e.Provider) + " canceled it as asked"
+	}
+	return "canceled before it was " + done(e.Kind)
+}
+
+func succeeded(e *messages.Event) string {
+	switch {
+	case e.Finality == messages.ProviderAccepted:
+		return "bought; accepted by " + Provider(e.Provider) + ", which cannot be asked further"
+	case e.Kind == messages.Deposit:
+		return "received and credited by " + Provider(e.Provider)
+	case e.Kind == messages.Exchange:
+		return "exchanged, and sent to the customer"
+	case e.Kind == messages.PartnerPayout:
+		return "paid out"
+	default:
+		return "bought and delivered"
+	}
 }
 
 // Spent is what an order cost, or "" where that is not known. What a top-up was
