@@ -20,6 +20,9 @@ import (
 // by somebody who has it after all, with the hold that follows.
 const orphanWatch = 9 * 24 * time.Hour
 
+// codeURLLost is the code of a deposit that was found without its pay URL.
+const codeURLLost = "pay_url_lost"
+
 // otherDeposits is the evidence about the references that the event itself does
 // not name. Its name ends in "status", so that a change of it is news: that one
 // of them has ended is written once, and it is not asked about again.
@@ -274,7 +277,11 @@ func (t *task) found(a providers.Answer) (order.Change, bool) {
 // ids do not stay the order's then: the next reference has others.
 func (t *task) withoutLink(c order.Change) order.Change {
 	c.Input, c.RetryAt, c.NotBefore = order.LinkLost, t.o.Now(), t.notBefore()
+	c.Error = &messages.Error{
+		Class: providers.Ambiguous.String(), Code: codeURLLost, Message: "the deposit was made, and its pay URL was lost with the answer",
+	}
 	if t.recordedN() < order.MaxLinks {
+		c.Error.Class, c.Error.Retryable = providers.Retryable.String(), true
 		lost := otherDeposit{Ref: c.Ref, Status: providers.StatusActionRequired.String()}
 		c.Evidence, c.Ref = joined(c.Evidence, map[string]any{otherDeposits: []otherDeposit{lost}}), nil
 	}

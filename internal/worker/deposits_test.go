@@ -87,6 +87,9 @@ func TestDeposit_ALostPayURLTakesASecondReference(t *testing.T) {
 	if got := others(e); got != other(c.first, "13", "action_required", false) {
 		t.Errorf("the first deposit: %s", got)
 	}
+	if lost := c.becomes("o1", messages.Retrying); lost.Error == nil || lost.Error.Code != "pay_url_lost" || !lost.Error.Retryable {
+		t.Errorf("%+v", lost.Error)
+	}
 	placing := c.until("the second intent", func(e *messages.Event) bool { return e.Type == messages.Placing && e.Attempt == 2 })
 	if placing.ProviderRef["transaction_id"] != "" {
 		t.Errorf("the second intent bears the first one's id: %v", placing.ProviderRef)
@@ -106,8 +109,9 @@ func TestDeposit_ASecondLostPayURLIsTheOperatorsAndThereIsNoThird(t *testing.T) 
 	c.desk.lose = 2
 	c.open()
 	e := c.ends("o1")
-	if e.State != messages.Unresolved || e.NotBefore == nil || e.ProviderRef["transaction_id"] != "14" {
-		t.Errorf("%s, not_before %v, %v", e.State, e.NotBefore, e.ProviderRef)
+	if e.State != messages.Unresolved || e.NotBefore == nil || e.ProviderRef["transaction_id"] != "14" ||
+		e.Error == nil || e.Error.Code != "pay_url_lost" || e.Error.Class != "ambiguous" {
+		t.Errorf("%s, not_before %v, %v, %+v", e.State, e.NotBefore, e.ProviderRef, e.Error)
 	}
 	const path = "accepted placing unresolved retrying placing unresolved unresolved"
 	c.desk.await(t, c.first, 3)
