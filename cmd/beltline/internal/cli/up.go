@@ -14,14 +14,17 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/fleet"
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/programs"
-	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 const upHelp = "Run everything in one process against the real providers: NATS, the dispatcher, and a worker for each provider that has credentials. " +
 	"All settings of the dispatcher and the workers are taken from the environment, or from the file of BELTLINE_CONFIG: " +
-	"SKINSBACK_CLIENT_ID, EXCHANGER_URL, and BALANCESTEAM_API_KEY, GAMESDROP_TOKEN, SKINSBACK_CLIENT_SECRET, EXCHANGER_API_LOGIN, EXCHANGER_API_KEY " +
-	"(or with _FILE the files that hold them), and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
-	"A provider without credentials is not started. SIGTERM drains the workers, then the dispatcher, then the server. " +
+	"BALANCESTEAM_API_KEY for BalanceSteam; SKINSBACK_CLIENT_ID and SKINSBACK_CLIENT_SECRET for SkinsBack; GAMESDROP_TOKEN for GamesDrop; " +
+	"EXCHANGER_URL, EXCHANGER_API_LOGIN and EXCHANGER_API_KEY for an exchanger " +
+	"(all but the id and the URL also with _FILE, the files that hold them); and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
+	"A provider without credentials is not started; one with a part of them is a fault. " +
+	"SkinsBack and the exchanger can call back: WEBHOOK_ADDR, WEBHOOK_PUBLIC_URL and WEBHOOK_SECRET. Two workers of one process cannot share an address: " +
+	"where both run, give one its own with the flags below, by the command line or the environment. " +
+	"SIGTERM drains the workers, then the dispatcher, then the server. " +
 	"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 130 a second signal."
 
 // upCommand is `up`.
@@ -30,6 +33,7 @@ type upCommand struct {
 	Version    kong.VersionFlag `name:"version" help:"Show the version and exit."`
 	StoreDir   string           `name:"store-dir" default:"./.beltline" help:"Where NATS keeps its streams. They are the orders' only memory: keep it."`
 	Listen     string           `name:"listen" default:"127.0.0.1:4222" help:"Where NATS listens: a loopback address, since it asks for no password; port 0 takes a free one."`
+	Doors      ownDoors         `embed:""`
 	Logging    app.Logging      `embed:""`
 }
 
@@ -43,25 +47,20 @@ func (c *upCommand) Check(f *app.Faults) {
 	}
 }
 
-// credentials name the setting without which a provider cannot be asked.
-var credentials = map[messages.Provider]string{
-	messages.BalanceSteam: "BALANCESTEAM_API_KEY", messages.GamesDrop: "GAMESDROP_TOKEN",
-	messages.SkinsBack: "SKINSBACK_CLIENT_SECRET", messages.Exchanger: "EXCHANGER_API_KEY",
-}
-
 func (c *upCommand) run(ctx context.Context, s *session) int {
-	environ := c.environ(s.Environ)
-	started, without, faults := choose(environ)
-	for _, p := range without {
-		s.say("%s is not started: no %s (or %s_FILE)", p.Name, credentials[p.Provider], credentials[p.Provider])
+	shared := c.environ(s.Environ)
+	environ := func(p app.Program) map[string]string { return c.Doors.environ(p.Provider, shared) }
+	chosen := choose(environ)
+	for _, p := range chosen.without {
+		s.say("%s is not started: no %s", p.Name, strings.Join(credentials[p.Provider], ", "))
 	}
-	for _, f := range faults {
+	for _, f := range chosen.faults {
 		s.say("beltline up: %s", f)
 	}
 	switch {
-	case len(faults) > 0:
+	case len(chosen.faults) > 0:
 		return app.ExitConfig
-	case len(started) == 0:
+	case len(chosen.started) == 0:
 		s.say("beltline up: no provider has credentials; `beltline demo` needs none")
 		return app.ExitConfig
 	}
@@ -74,7 +73,7 @@ func (c *upCommand) run(ctx context.Context, s *session) int {
 	}
 	defer server.Stop()
 	u := &upRun{session: s, environ: environ, url: server.URL(), logs: logs}
-	return u.run(ctx, started)
+	return u.run(ctx, chosen.started)
 }
 
 // environ is what the programs are told: what this process was told, without
@@ -96,58 +95,10 @@ func (c *upCommand) environ(own map[string]string) map[string]string {
 	return environ
 }
 
-// choose finds the workers that can run, and everything that is wrong with the
-// settings of those that are to run.
-func choose(environ map[string]string) (started []int, without []app.Program, faults []app.Fault) {
-	check := func(p app.Program) *app.ConfigError {
-		_, err := app.Load(p.Config, app.Input{Name: p.Name, Provider: p.Provider, Environ: environ, Stdout: io.Discard, Stderr: io.Discard})
-		var config *app.ConfigError
-		if err != nil && !errors.As(err, &config) {
-			config = app.Misconfigured("", "%s: %s", p.Name, err)
-		}
-		return config
-	}
-	seen := map[app.Fault]bool{}
-	add := func(config *app.ConfigError) {
-		for _, f := range config.Faults {
-			if !seen[f] {
-				seen[f] = true
-				faults = append(faults, f)
-			}
-		}
-	}
-	if config := check(programs.Dispatcher()); config != nil {
-		add(config)
-	}
-	for i, p := range programs.Workers() {
-		config := check(p)
-		switch {
-		case config == nil:
-			started = append(started, i)
-		case lacks(config, credentials[p.Provider]):
-			without = append(without, p)
-		default:
-			add(config)
-		}
-	}
-	return started, without, faults
-}
-
-// lacks reports whether the credentials are simply not there. Credentials that
-// are there and cannot be read are a fault.
-func lacks(config *app.ConfigError, name string) bool {
-	for _, f := range config.Faults {
-		if f.Name == name && strings.HasPrefix(f.Text, "is required") {
-			return true
-		}
-	}
-	return false
-}
-
 // upRun is everything that runs.
 type upRun struct {
 	*session
-	environ map[string]string
+	environ func(app.Program) map[string]string
 	url     string
 	logs    io.Writer
 }
@@ -155,7 +106,7 @@ type upRun struct {
 func (u *upRun) start(ctx context.Context, p app.Program) *fleet.Member {
 	return fleet.Start(ctx, p, app.Process{
 		// As a flag it wins over every file.
-		Args: []string{"--nats-url=" + u.url}, Environ: u.environ, Stderr: u.logs, Terminal: u.Terminal,
+		Args: []string{"--nats-url=" + u.url}, Environ: u.environ(p), Stderr: u.logs, Terminal: u.Terminal,
 	})
 }
 
