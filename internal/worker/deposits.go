@@ -163,9 +163,12 @@ func (t *task) joint(all []watched, main int) providers.Answer {
 			others = append(others, otherDeposit{hasFailed(w.answer), w.answer.Ref, w.answer.Status.String()})
 		}
 		open := w.err != nil || !hasFailed(w.answer) && w.answer.Status != providers.StatusAbsent
-		if a.Status == providers.StatusSucceeded && a.WatchUntil == nil && open {
+		if a.Status == providers.StatusSucceeded && open {
 			// It may still be paid: it is watched until it has ended too.
 			until := t.o.Now().Add(orphanWatch)
+			if a.WatchUntil != nil {
+				until = later(until, *a.WatchUntil)
+			}
 			a.WatchUntil = &until
 		}
 	}

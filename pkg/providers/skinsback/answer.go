@@ -38,6 +38,9 @@ func (p *Provider) answer(op string, o providers.Order, params messages.DepositP
 		}
 		a.Status, a.Finality, a.Deliverable = providers.StatusSucceeded, messages.Final, deliverable
 		a.Evidence[evidenceStatus] = string(d.Status)
+		if until := d.InHoldUntil.Time; !until.IsZero() {
+			a.WatchUntil = &until // it was on hold, whether or not a lookup ever saw that: it may still be taken back
+		}
 	case StatusInHold, StatusHoldApproved:
 		d.held(&a)
 	case StatusHoldReturned:

@@ -129,6 +129,19 @@ func TestLookup_AHoldIsNoSuccess(t *testing.T) {
 	}
 }
 
+func TestLookup_ASuccessAfterAHoldIsWatchedUntilTheHoldEnds(t *testing.T) {
+	t.Parallel()
+	const sums = `,"amount":10,"amount_currency":"usd","user_amount":10.5`
+	if got := judge(t, ours("success", sums)); got.Status != providers.StatusSucceeded || got.WatchUntil != nil {
+		t.Errorf("without a hold: %+v", got)
+	}
+	end := time.Unix(1764500000, 0).UTC()
+	got := judge(t, ours("success", sums+`,"in_hold_until":1764500000`))
+	if got.Status != providers.StatusSucceeded || got.WatchUntil == nil || !got.WatchUntil.Equal(end) || got.HoldUntil != nil {
+		t.Errorf("after a hold: %+v", got)
+	}
+}
+
 func TestLookup_OnlyTheDocumentsWordsEndADeposit(t *testing.T) {
 	t.Parallel()
 	ref := map[string]string{"transaction_id": "13"}
