@@ -73,6 +73,7 @@ func TestWhy_SaysWhatPaymentsAreAbout(t *testing.T) {
 		{messages.Event{Type: messages.Failed, Kind: messages.Deposit, Evidence: status("fail"), Error: code("timeout")}, "nothing was received: the customer chose no skins in time"},
 		{messages.Event{Type: messages.Unresolved, Kind: messages.Deposit, Error: code("timeout")}, "perhaps made, being looked into: no answer in time"},
 		{messages.Event{Type: messages.Retrying, Kind: messages.Deposit}, "nothing was made, tried again"},
+		{messages.Event{Type: messages.Retrying, Kind: messages.Deposit, Error: code("pay_url_lost")}, "its link to pay at was lost, and no money has moved; another one is asked for"},
 		{messages.Event{Type: messages.Succeeded, Kind: messages.Deposit}, "received and credited by SkinsBack"},
 		{messages.Event{Type: messages.ActionRequired, Kind: messages.Exchange, Action: &messages.Action{PayAmount: &pay}}, "the customer must pay 3030.00 RUB"},
 		{messages.Event{Type: messages.ActionRequired, Kind: messages.Exchange, Action: &messages.Action{PayAmount: &pay, Confirm: true}}, "the customer must pay 3030.00 RUB; then it is to be confirmed"},

@@ -97,7 +97,7 @@ func Why(e *messages.Event) string {
 	case messages.Placing:
 		return fmt.Sprintf("attempt %d, about to call %s", e.Attempt, Provider(e.Provider))
 	case messages.Retrying:
-		return "nothing was " + done(e.Kind) + ", tried again" + because(e)
+		return retrying(e)
 	case messages.ActionRequired:
 		return asked(e)
 	case messages.Processing:
@@ -143,6 +143,18 @@ func because(e *messages.Event) string {
 		return ": " + cause
 	}
 	return ""
+}
+
+// codeLinkLost is the code of a deposit that was found without its link.
+const codeLinkLost = "pay_url_lost"
+
+// retrying: a deposit whose link was lost stands in the provider's books, so
+// "nothing was made" would be wrong of it. Nobody can pay it.
+func retrying(e *messages.Event) string {
+	if e.Error != nil && e.Error.Code == codeLinkLost {
+		return "its link to pay at was lost, and no money has moved; another one is asked for"
+	}
+	return "nothing was " + done(e.Kind) + ", tried again" + because(e)
 }
 
 // asked says what the customer must do. Where they do it is upstream's to show.
