@@ -171,6 +171,11 @@ func TestDeposit_BothPaidIsLateEvidenceForTheOperatorOnce(t *testing.T) {
 			c.desk.await(t, c.first, 3)
 			c.desk.await(t, c.second, 3)
 			c.pathIs("accepted placing unresolved retrying placing action_required succeeded late_evidence")
+			// What the order stands on may still be taken back: the other payment does not hide it.
+			c.desk.say(3-second, providers.Answer{Status: providers.StatusReversed, Code: "hold_returned"})
+			if e := c.becomes("o1", messages.Reversed); !e.NeedsOperator {
+				t.Error("the other payment is forgotten")
+			}
 		})
 	}
 }
@@ -463,4 +468,23 @@ func TestDeposit_FailuresBearTheReason(t *testing.T) {
 			c.awaitNoTimers()
 		})
 	}
+}
+
+func TestDeposit_ARestartLosesNeitherTheWaitNorWhatIsWatched(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	c.desk.lose = 1
+	permits := ratelimit.NewLocal(100_000, time.Second)
+	stop := c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), permits)
+	c.submit(deposit("o1", ""))
+	c.becomes("o1", messages.ActionRequired)
+	stop()
+	c.desk.say(1, paidUp)
+	stop = c.workWith(c.desk, c.options(messages.SkinsBack, "w2"), permits)
+	c.becomes("o1", messages.Succeeded)
+	stop()
+	c.desk.say(2, paidUp)
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w3"), permits)
+	c.until("the second payment", func(e *messages.Event) bool { return e.Type == messages.LateEvidence && e.NeedsOperator })
+	c.sentAre(c.first, c.second)
 }
