@@ -158,9 +158,12 @@ func awaitSetup(ctx context.Context, rt *app.Runtime, p messages.Provider, ready
 		case errors.Is(err, topology.ErrNamespace):
 			return "", err
 		}
+		if errors.Is(err, topology.ErrNotSetUp) {
+			err = topology.ErrNotSetUp // and not a list of all that is missing
+		}
 		ready.NotReady(err.Error())
 		if !told {
-			rt.Log.Warn().Err(err).Msg("waiting for streams and consumers: run `beltline setup`, or start the dispatcher")
+			rt.Log.Warn().Err(err).Msg("waiting for streams and consumers; starting the dispatcher sets them up too")
 		}
 		select {
 		case <-ctx.Done():
