@@ -197,6 +197,16 @@ func TestAppend_ReadsEveryAnswerForWhatItProves(t *testing.T) {
 	}
 }
 
+func TestAppend_ARefusalIsBelievedInDoubtOnlyWhereNoCopyCanBeStoredAnyMore(t *testing.T) {
+	t.Parallel()
+	p := &puppet{script: []string{silence, wrongLast}, reads: []string{none}}
+	l := p.open(t, ledger.Options{})
+	_, err := l.Append(within(t), event("ord-1", 2, messages.Placing, "a"), 4)
+	if !errors.Is(err, ledger.ErrConflict) {
+		t.Errorf("nothing stands at the expected sequence, and nothing ever will: %v", err)
+	}
+}
+
 func TestAppend_ABodyAboveTheServersPayloadIsRefusedByTheClient(t *testing.T) {
 	t.Parallel()
 	p := &puppet{script: []string{ackAt5}}

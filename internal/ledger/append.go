@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +118,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 		case unanswered:
 			a.doubt = true
 		}
-		follower, err := l.follower(ctx, a, wait.patience)
+		follower, last, err := l.follower(ctx, a, wait.patience)
 		switch {
 		case err != nil: // the server is in trouble: repeat
 		case follower != nil && follower.is(a.msg):
@@ -125,7 +126,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 			return follower.seq, nil
 		case follower != nil:
 			return 0, fmt.Errorf("%w: after sequence %d came %d", ErrConflict, a.expected, follower.seq)
-		case sent.verdict == outrun && !a.doubt && time.Since(began) > l.opts.Timeout/4:
+		case sent.verdict == outrun && time.Since(began) > l.refusalStands(a, last):
 			// Refused, and yet nothing follows: the order never was as far as
 			// expected. A server that is closing or behind can look like that for a
 			// moment, so this is believed only when it stays.
@@ -138,29 +139,47 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 	}
 }
 
+// refusalStands is how long a refusal after which nothing follows must last to
+// be believed. While an earlier copy may still be on its way it never is, but
+// for one case: where the order's last event stands before the expected one, no
+// copy can be stored any more, since sequences only grow.
+func (l *Ledger) refusalStands(a *attempt, last uint64) time.Duration {
+	switch {
+	case !a.doubt:
+		return l.opts.Timeout / 4
+	case last < a.expected:
+		return 2 * l.opts.Timeout
+	default:
+		return math.MaxInt64
+	}
+}
+
 // follower returns the event that was stored directly after the expected one,
 // or nil where there is none. Only one ever can be, so it settles the matter
-// either way. It may be some steps back from the order's last event: somebody
-// may have gone on from ours before we heard of it.
-func (l *Ledger) follower(ctx context.Context, a *attempt, patience time.Duration) (*raw, error) {
+// either way. It may be some steps back from the order's last event, which is
+// at last (0 for none): somebody may have gone on from ours before we heard of it.
+func (l *Ledger) follower(ctx context.Context, a *attempt, patience time.Duration) (_ *raw, last uint64, err error) {
 	at, err := l.fromLeader(ctx, getRequest{LastFor: a.filter}, patience)
 	if errors.Is(err, ErrNotFound) {
-		return nil, nil
+		return nil, 0, nil
+	}
+	if err == nil {
+		last = at.seq
 	}
 	for err == nil {
 		if at.seq <= a.expected {
-			return nil, nil
+			return nil, last, nil
 		}
 		var prev uint64
 		if prev, err = at.previous(); err != nil {
 			break
 		}
 		if prev <= a.expected {
-			return at, nil
+			return at, last, nil
 		}
 		at, err = l.fromLeader(ctx, getRequest{Seq: prev}, patience)
 	}
-	return nil, err
+	return nil, last, err
 }
 
 // verdict says what one copy of an event met with. The zero value is the one
