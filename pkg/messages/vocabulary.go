@@ -1,5 +1,7 @@
 package messages
 
+import "slices"
+
 // Version is the version of every body that this package reads and writes.
 const Version = 1
 
@@ -27,16 +29,7 @@ const (
 func Providers() []Provider { return []Provider{BalanceSteam, SkinsBack, GamesDrop, Exchanger} }
 
 // Known reports whether p is a provider of version 1.
-func (p Provider) Known() bool {
-	switch p {
-	case BalanceSteam, SkinsBack, GamesDrop, Exchanger:
-		return true
-	case NoProvider:
-		return false
-	default:
-		return false
-	}
-}
+func (p Provider) Known() bool { return slices.Contains(Providers(), p) }
 
 // Kind is what an order buys at its provider.
 type Kind string
