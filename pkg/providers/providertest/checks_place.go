@@ -227,5 +227,10 @@ func (b *bench) sameReference() error {
 	if s.bought() != 1 {
 		return fmt.Errorf("bought %d times under one reference", s.bought())
 	}
+	if kind := b.sample.Order.Kind; kind.ReferenceField() == "" {
+		// The pipeline would take the kind for one without a key: whatever was
+		// lost on its way would end at the operator.
+		return fmt.Errorf("the kind %q has a key, and messages.Kind.ReferenceField names no field for it", kind)
+	}
 	return b.clean("the error", err)
 }

@@ -203,7 +203,7 @@ func kiosk(m mistake) providertest.Suite {
 		New: func(url string, c *providerhttp.Client) (providers.Provider, error) {
 			return client{http: c, url: url, mistake: m, count: new(atomic.Int64)}, nil
 		},
-		Samples:  []providertest.Sample{{Name: "thing", Order: providers.Order{Reference: "b1ref"}, CreateOp: "/buy"}},
+		Samples:  []providertest.Sample{{Name: "thing", Order: providers.Order{Kind: messages.Offer, Reference: "b1ref"}, CreateOp: "/buy"}},
 		Canaries: []string{token},
 		Keyed:    true,
 	}
@@ -241,6 +241,15 @@ func TestRun_CatchesEveryMistake(t *testing.T) {
 				t.Error("the check did not fail")
 			}
 		})
+	}
+}
+
+func TestRun_CatchesAKeyThatThePipelineWouldNotKnowOf(t *testing.T) {
+	t.Parallel()
+	s := kiosk(none)
+	s.Samples[0].Order.Kind = messages.Topup // has no field for a reference
+	if providertest.Broken(t.Context(), s, "a reference buys once") == nil {
+		t.Error("the check did not fail")
 	}
 }
 
