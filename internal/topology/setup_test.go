@@ -19,7 +19,8 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers"
 )
 
-const all = 4 + 4 + 9 + 1 // streams, permit streams, consumers, bucket
+// all is how much Setup makes: streams, permit streams, consumers, bucket.
+var all = 4 + len(providers.Registrations()) + 1 + 2*len(providers.Registrations()) + 1
 
 // small reserves little, so that many tests fit on one disk.
 func small() topology.Settings {
