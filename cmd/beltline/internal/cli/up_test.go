@@ -9,11 +9,23 @@ import (
 	"testing"
 
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
 	"github.com/beltline-io/beltline/pkg/providers/skinsback/skinsbacktest"
 )
+
+func TestUp_KnowsWhatEveryProviderCannotDoWithout(t *testing.T) {
+	t.Parallel()
+	up := must(t, nil, app.ExitConfig, "", "up", "--listen", "127.0.0.1:0", "--store-dir", filepath.Join(t.TempDir(), "store"))
+	for _, r := range providers.Registrations() {
+		if want := "worker-" + string(r.Name) + " is not started: no " + strings.ToUpper(string(r.Name)) + "_"; !strings.Contains(up.stderr.String(), want) {
+			t.Errorf("%q is not in\n%s", want, up.stderr)
+		}
+	}
+}
 
 func TestUp_ServesTheProvidersWithCredentialsAndKeepsItsStore(t *testing.T) {
 	t.Parallel()
@@ -74,7 +86,13 @@ func TestUp_ServesAllFourProvidersAndOpensADoorForEachThatCallsBack(t *testing.T
 	environ["EXCHANGER_WEBHOOK_ADDR"], environ["EXCHANGER_WEBHOOK_PUBLIC_URL"] = "localhost:0", "https://hooks.example.com/b"
 	up := begin(t, environ, "", args...)
 	url := up.stderr.shows(t, `^beltline is up: NATS at (\S+)$`)
-	if log := up.stderr.String(); strings.Count(log, `"door for callbacks opened"`) != 2 || strings.Contains(log, "not started") {
+	log := up.stderr.String()
+	for _, p := range []messages.Provider{messages.BalanceSteam, messages.SkinsBack, messages.GamesDrop, messages.Exchanger} {
+		if strings.Contains(log, "worker-"+string(p)+" is not started") {
+			t.Errorf("%s has credentials and is not started", p)
+		}
+	}
+	if strings.Count(log, `"door for callbacks opened"`) != 2 {
 		t.Errorf("not two doors:\n%s", log)
 	}
 	orders := `{"v":1,"id":"d","provider":"skinsback","kind":"deposit","params":{"steam_id":"76561198827262007","trade_token":"i1ArBZey"}}
