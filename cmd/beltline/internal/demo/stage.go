@@ -94,6 +94,8 @@ func (s *Stage) open(ctx context.Context, dir string, log io.Writer) (err error)
 		case messages.Exchanger:
 			own.Environ = withDoor(proc.Environ, doors[1])
 		case messages.BalanceSteam, messages.GamesDrop: // never call back
+		default:
+			continue // its shop is not on this stage, and the real one must not be reached
 		}
 		s.workers = append(s.workers, fleet.Start(ctx, p, own))
 	}
