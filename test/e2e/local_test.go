@@ -89,7 +89,14 @@ func (l *local) run(p app.Program, own map[string]string) (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(l.t.Context()))
 	ended, begun := make(chan int, 1), l.log.count()
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: l.log, Stderr: l.log}) }()
+	// A program that has ended says nothing more: who waits for its first line
+	// must hear of it.
+	alive, over := context.WithCancel(l.t.Context())
+	l.t.Cleanup(over)
+	go func() {
+		ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: l.log, Stderr: l.log})
+		over()
+	}()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
@@ -100,7 +107,7 @@ func (l *local) run(p app.Program, own map[string]string) (stop func()) {
 		})
 	}
 	l.t.Cleanup(stop)
-	line, err := l.log.await(l.t.Context(), begun, `"service":"`+p.Name+`"`, "health and metrics were served")
+	line, err := l.log.await(alive, begun, `"service":"`+p.Name+`"`, "health and metrics were served")
 	if err != nil {
 		l.t.Fatal(err)
 	}
