@@ -1,6 +1,7 @@
 package lint_test
 
 import (
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -32,6 +33,9 @@ func TestModule_KeepsTheRulesOfTheHouse(t *testing.T) {
 const library = "// Package p is for tests.\npackage p\n\n"
 
 func imports(path string) string { return library + "import _ \"" + path + "\"\n" }
+
+// wire names one provider on the wire.
+const wire = library + "// Moon and nothing.\nconst (\n\tMoon Provider = \"moon\"\n\tNoProvider Provider = \"none\"\n)\n"
 
 func ours(path string) string { return imports(lint.Module + "/" + path) }
 
@@ -168,10 +172,40 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"README.md": "GET /homework/1, https://example.com/home/page, ./work/x and $HOME/beltline",
 		},
 	},
+	"every provider is whole": {
+		bad: map[string]string{"pkg/messages/vocabulary.go": wire},
+		good: map[string]string{
+			"pkg/messages/vocabulary.go":             wire,
+			"pkg/providers/moon/moon.go":             library,
+			"pkg/providers/moon/moontest/shop.go":    library,
+			"pkg/providers/moon/moon_test.go":        library + "var _ = providertest.Run\n",
+			"pkg/providers/moon/testdata/SOURCES.md": "Invented.\n",
+			"cmd/worker-moon/main.go":                "// Command worker-moon is for tests.\npackage main\n",
+			"docs/providers.md":                      "| Moon |\n",
+		},
+	},
 	"every test that a document names exists": {
 		bad:  map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsLost`\n"},
 		good: map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsKept`\n", "a/a_test.go": library + "func TestOrder_IsKept() {}\n"},
 	},
+}
+
+// Each part of a provider is asked for by itself.
+func TestRules_AProviderWithoutAnyOneOfItsPartsIsNotWhole(t *testing.T) {
+	t.Parallel()
+	const name = "every provider is whole"
+	for _, rule := range lint.Rules() {
+		if rule.Name != name {
+			continue
+		}
+		for part := range seeds[name].good {
+			files := maps.Clone(seeds[name].good)
+			delete(files, part)
+			if got := check(t, rule, files); part != "pkg/messages/vocabulary.go" && len(got) != 1 {
+				t.Errorf("without %s: %v", part, got)
+			}
+		}
+	}
 }
 
 func TestRules_EachCatchesItsSeededViolationsAndNothingElse(t *testing.T) {

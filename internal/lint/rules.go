@@ -66,6 +66,11 @@ func Rules() []Rule {
 			Check: machinePaths,
 		},
 		{
+			Name:  "every provider is whole",
+			Why:   "an order for a provider without a worker is accepted and waits for ever, and an adapter that no fake has tested buys twice",
+			Check: wholeProviders,
+		},
+		{
 			Name:  "every test that a document names exists",
 			Why:   "a promise whose test is gone is only a sentence",
 			Check: namedTests,
