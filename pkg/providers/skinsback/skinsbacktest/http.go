@@ -187,10 +187,11 @@ func (s *Shop) status(_ context.Context, f form) (string, refusal) {
 	case byID != "" && !wholeNumber.MatchString(byID):
 		return "", refusal{3, "invalid_transaction_id"}
 	}
-	r := s.find(func(r *record) bool {
-		return (byOrder == "" || r.OrderID == byOrder) && (byID == "" || r.TransactionID == byID)
-	})
-	if r == nil {
+	r := s.byOrder[byOrder]
+	if byOrder == "" {
+		r = s.byTransaction(byID)
+	}
+	if r == nil || byID != "" && r.TransactionID != byID {
 		return "", refusal{4, "transaction_not_found"}
 	}
 	s.live(r)

@@ -57,6 +57,7 @@ type Shop struct {
 
 	mu          sync.Mutex
 	deposits    []*record
+	byOrder     map[string]*record // the same, for shops with many of them
 	arrivals    []time.Time
 	maintenance bool
 	blockedIP   bool
@@ -72,7 +73,7 @@ var _ http.Handler = (*Shop)(nil)
 
 // NewShop returns a shop that nobody serves yet.
 func NewShop(opts ...Option) *Shop {
-	s := &Shop{options: defaults()}
+	s := &Shop{options: defaults(), byOrder: make(map[string]*record)}
 	for _, opt := range opts {
 		opt(&s.options)
 	}
@@ -183,7 +184,7 @@ func (s *Shop) Advance() {
 func (s *Shop) change(orderID string, do func(*record)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.find(func(r *record) bool { return r.OrderID == orderID })
+	r := s.byOrder[orderID]
 	if r == nil {
 		return fmt.Errorf("skinsbacktest: no deposit for order %q", orderID)
 	}
@@ -191,9 +192,11 @@ func (s *Shop) change(orderID string, do func(*record)) error {
 	return nil
 }
 
-// find returns the deposit that matches, or nil.
-func (s *Shop) find(match func(*record) bool) *record {
-	if i := slices.IndexFunc(s.deposits, match); i >= 0 {
+// byTransaction returns the deposit with the number, or nil. Numbers are given
+// in the order of the books.
+func (s *Shop) byTransaction(id string) *record {
+	n, err := strconv.Atoi(id)
+	if i := n - firstTransaction; err == nil && i >= 0 && i < len(s.deposits) {
 		return s.deposits[i]
 	}
 	return nil
@@ -246,7 +249,7 @@ func (s *Shop) line(r *record, phase providertest.Phase) providertest.Entry {
 
 // take makes a deposit, unless its order_id was used.
 func (s *Shop) take(ctx context.Context, f form) (*record, refusal) {
-	if s.find(func(r *record) bool { return r.OrderID == f["order_id"] }) != nil {
+	if s.byOrder[f["order_id"]] != nil {
 		return nil, refusal{5, "order_id_already_exists"}
 	}
 	r := &record{Deposit: Deposit{
@@ -255,6 +258,7 @@ func (s *Shop) take(ctx context.Context, f form) (*record, refusal) {
 		Fields: f, Status: Pending, Created: s.now(),
 	}}
 	s.deposits = append(s.deposits, r)
+	s.byOrder[r.OrderID] = r
 	entry := s.line(r, providertest.Committed)
 	entry.Amount = ""
 	s.door.Commit(ctx, entry)
