@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
 
@@ -104,7 +105,7 @@ var errorNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,4})$`)
 // readVerdict reads the error of an envelope; false where there is none that
 // can be read.
 func readVerdict(e envelope) (verdict, bool) {
-	code := scalar(e.Error)
+	code := providerhttp.Scalar(e.Error)
 	if !errorNumber.MatchString(code) {
 		return verdict{}, false
 	}

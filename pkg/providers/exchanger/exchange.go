@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -19,7 +20,7 @@ import (
 func (p *Provider) placeExchange(ctx context.Context, o providers.Order, params messages.ExchangeParams, plan providers.Plan) (providers.Answer, error) {
 	const op = "exchanger.create_bid"
 	switch {
-	case !positiveInteger.MatchString(o.Reference):
+	case !providerhttp.PositiveInteger(o.Reference):
 		// The exchanger does not compare any other api_id: a repeat would open a
 		// second bid.
 		return providers.Answer{}, invalid(op, "the reference is not a positive number")

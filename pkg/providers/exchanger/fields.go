@@ -8,57 +8,27 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/money"
 )
 
-// The scalar types of this file never fail to decode: an answer that tells of
+// The scalar types of this file, like those of providerhttp, never fail to decode: an answer that tells of
 // a bid must not become unreadable over a field nobody needs. What is needed is
 // asked for its validity where it is used.
 
-var positiveInteger = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-
-// scalar returns a JSON value as text: a string without its quotes, null as
-// nothing, anything else literally.
-func scalar(b []byte) string {
-	var s string
-	switch text := string(bytes.TrimSpace(b)); {
-	case text == "null":
-		return ""
-	case strings.HasPrefix(text, `"`) && json.Unmarshal(b, &s) == nil:
-		return strings.TrimSpace(s)
-	default:
-		return text
-	}
-}
-
 // Text is a text, or whatever else stands in its place, literally. It may hold
 // markup: what is shown to anybody goes through plain first.
-type Text string
-
-// UnmarshalJSON reads any value.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	*t = Text(scalar(b))
-	return nil
-}
+type Text = providerhttp.Text
 
 // ID is a number that names something, kept as text so that no digit is lost.
-type ID string
-
-// Valid reports whether the id is a positive integer.
-func (id ID) Valid() bool { return positiveInteger.MatchString(string(id)) }
-
-// UnmarshalJSON reads a number or a string.
-func (id *ID) UnmarshalJSON(b []byte) error {
-	*id = ID(scalar(b))
-	return nil
-}
+type ID = providerhttp.ID
 
 // Flag is 0 or 1, as a number or a string.
 type Flag struct{ Value, Known bool }
 
 // UnmarshalJSON reads 0 and 1, and booleans.
 func (f *Flag) UnmarshalJSON(b []byte) error {
-	text := scalar(b)
+	text := providerhttp.Scalar(b)
 	yes, no := text == "1" || text == "true", text == "0" || text == "false"
 	*f = Flag{Value: yes, Known: yes || no}
 	return nil
@@ -113,7 +83,7 @@ func ParseAmount(literal string) Amount {
 
 // UnmarshalJSON reads a number or a string.
 func (a *Amount) UnmarshalJSON(b []byte) error {
-	*a = ParseAmount(scalar(b))
+	*a = ParseAmount(providerhttp.Scalar(b))
 	return nil
 }
 
@@ -122,12 +92,10 @@ func (a Amount) MarshalJSON() ([]byte, error) { return json.Marshal(a.Literal) }
 
 // money joins the amount with a currency code; nil where either is unreadable.
 func (a Amount) money(code Text) *money.Money {
-	currency, err := money.ParseCurrency(strings.ToUpper(plain(string(code), maxScanned)))
-	if err != nil || !a.Valid || a.Value.Sign() < 0 {
+	if !a.Valid {
 		return nil
 	}
-	m := money.New(a.Value, currency)
-	return &m
+	return providerhttp.MoneyOf(a.Value, strings.ToUpper(plain(string(code), maxScanned)))
 }
 
 // List is a list that PHP may write as an array, as an object, or as "" or
@@ -162,7 +130,7 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 			*l = append(*l, v)
 		}
 		return nil
-	case scalar(trimmed) == "":
+	case providerhttp.Scalar(trimmed) == "":
 		return nil
 	default:
 		return errNoList
@@ -171,7 +139,7 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 
 // numerically puts "2" before "10", as the site meant it.
 func numerically(a, b string) int {
-	if len(a) != len(b) && positiveInteger.MatchString(a) && positiveInteger.MatchString(b) {
+	if len(a) != len(b) && providerhttp.PositiveInteger(a) && providerhttp.PositiveInteger(b) {
 		return len(a) - len(b)
 	}
 	return strings.Compare(a, b)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -77,7 +78,7 @@ func (p *Provider) lookupListed(ctx context.Context, o providers.Order, params m
 func (p *Provider) lookupLost(ctx context.Context, o providers.Order, params messages.ExchangeParams) (providers.Answer, error) {
 	const op = "exchanger.get_exchanges"
 	api := Text(apiID(o))
-	if !positiveInteger.MatchString(string(api)) {
+	if !providerhttp.PositiveInteger(string(api)) {
 		return providers.Answer{}, invalid(op, "the reference is not a positive number")
 	}
 	found, err := p.scan(ctx, o, func(e *Exchange) bool { return e.APIID != nil && *e.APIID == api })

@@ -93,7 +93,7 @@ func readFault(op string, r *providerhttp.Response) (fault, bool) {
 		Code    Text `json:"code"`
 		Message Text `json:"message"`
 	}
-	word, isObject := scalar(b.Error), false
+	word, isObject := providerhttp.Scalar(b.Error), false
 	switch {
 	case strings.HasPrefix(word, "{"):
 		isObject = json.Unmarshal(b.Error, &inner) == nil

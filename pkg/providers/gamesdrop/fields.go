@@ -1,38 +1,21 @@
 package gamesdrop
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/pkg/money"
 )
 
-// The field types of this file never fail to decode: an answer that tells of a
+// The field types of this file, like those of providerhttp, never fail to decode: an answer that tells of a
 // purchase must not become unreadable over a field nobody needs. What is needed
 // is asked for its validity where it is used.
-
-var positiveInteger = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-
-// scalar returns a JSON value as text: a string without its quotes, null as
-// nothing, anything else literally.
-func scalar(b []byte) string {
-	var s string
-	switch text := string(bytes.TrimSpace(b)); {
-	case text == "null":
-		return ""
-	case strings.HasPrefix(text, `"`) && json.Unmarshal(b, &s) == nil:
-		return strings.TrimSpace(s)
-	default:
-		return text
-	}
-}
 
 // OfferID names an offer: a number on the wire for all goods, a string for
 // Telegram Stars. Both are read, whichever way they come.
@@ -47,7 +30,7 @@ func StarsOffer(stars int64) OfferID { return OfferID(fmt.Sprintf("telegram_star
 // MarshalJSON writes a number where the id is one, else a string. The document
 // insists on it: a number in quotes is refused.
 func (id OfferID) MarshalJSON() ([]byte, error) {
-	if positiveInteger.MatchString(string(id)) {
+	if providerhttp.PositiveInteger(string(id)) {
 		return []byte(id), nil
 	}
 	return json.Marshal(string(id))
@@ -55,15 +38,16 @@ func (id OfferID) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads either form.
 func (id *OfferID) UnmarshalJSON(b []byte) error {
-	*id = OfferID(scalar(b))
+	*id = OfferID(providerhttp.Scalar(b))
 	return nil
 }
 
 // ID is a number that names something, kept as text so that no digit is lost.
+// It is a type of its own because requests bear it as a number.
 type ID string
 
 // Valid reports whether the id is a positive integer.
-func (id ID) Valid() bool { return positiveInteger.MatchString(string(id)) }
+func (id ID) Valid() bool { return providerhttp.PositiveInteger(string(id)) }
 
 // MarshalJSON writes the number, or null for an id that is none.
 func (id ID) MarshalJSON() ([]byte, error) {
@@ -75,7 +59,7 @@ func (id ID) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a number or a string.
 func (id *ID) UnmarshalJSON(b []byte) error {
-	*id = ID(scalar(b))
+	*id = ID(providerhttp.Scalar(b))
 	return nil
 }
 
@@ -107,18 +91,16 @@ func (a Amount) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a number, or a string that holds one.
 func (a *Amount) UnmarshalJSON(b []byte) error {
-	*a = ParseAmount(scalar(b))
+	*a = ParseAmount(providerhttp.Scalar(b))
 	return nil
 }
 
 // money joins the amount with a currency code; nil where either is unreadable.
 func (a Amount) money(code Text) *money.Money {
-	currency, err := money.ParseCurrency(string(code))
-	if err != nil || !a.Valid || a.Value.Sign() < 0 {
+	if !a.Valid {
 		return nil
 	}
-	m := money.New(a.Value, currency)
-	return &m
+	return providerhttp.MoneyOf(a.Value, string(code))
 }
 
 // Integer is a whole number.
@@ -137,7 +119,7 @@ func (n Integer) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a number or a string.
 func (n *Integer) UnmarshalJSON(b []byte) error {
-	v, err := strconv.ParseInt(scalar(b), 10, 64)
+	v, err := strconv.ParseInt(providerhttp.Scalar(b), 10, 64)
 	*n = Integer{Value: v, Known: err == nil}
 	if err != nil {
 		n.Value = 0
@@ -146,13 +128,7 @@ func (n *Integer) UnmarshalJSON(b []byte) error {
 }
 
 // Text is a text, or whatever else stands in its place, literally.
-type Text string
-
-// UnmarshalJSON reads any value.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	*t = Text(scalar(b))
-	return nil
-}
+type Text = providerhttp.Text
 
 // Flag is a boolean that may be missing.
 type Flag struct {
@@ -170,7 +146,7 @@ func (f Flag) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a boolean, also one in quotes.
 func (f *Flag) UnmarshalJSON(b []byte) error {
-	text := scalar(b)
+	text := providerhttp.Scalar(b)
 	*f = Flag{Value: text == "true", Known: text == "true" || text == "false"}
 	return nil
 }
@@ -199,7 +175,7 @@ func (k Key) MarshalText() ([]byte, error) { return k.code.MarshalText() }
 func (k *Key) UnmarshalJSON(b []byte) error {
 	var text string
 	if json.Unmarshal(b, &text) != nil {
-		text = scalar(b)
+		text = providerhttp.Scalar(b)
 	}
 	switch text {
 	case "true", "false", "[]", "{}":
@@ -217,7 +193,7 @@ type Timestamp struct {
 
 // UnmarshalJSON reads "2024-05-28 10:08:04.296+00" and "2025-08-26T12:30:15.234Z".
 func (t *Timestamp) UnmarshalJSON(b []byte) error {
-	*t = Timestamp{Text: scalar(b)}
+	*t = Timestamp{Text: providerhttp.Scalar(b)}
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05-07"} {
 		if at, err := time.Parse(layout, t.Text); err == nil {
 			t.Time = at.UTC()

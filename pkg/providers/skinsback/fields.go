@@ -1,57 +1,25 @@
 package skinsback
 
 import (
-	"bytes"
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/money"
 )
 
-// The field types of this file never fail to decode: an answer that tells of a
+// The field types of this file, like those of providerhttp, never fail to decode: an answer that tells of a
 // deposit must not become unreadable over a field nobody needs. What is needed
 // is asked for its validity where it is used.
 
-var positiveInteger = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-
-// scalar returns a JSON value as text: a string without its quotes, null as
-// nothing, anything else literally.
-func scalar(b []byte) string {
-	var s string
-	switch text := string(bytes.TrimSpace(b)); {
-	case text == "null":
-		return ""
-	case strings.HasPrefix(text, `"`) && json.Unmarshal(b, &s) == nil:
-		return strings.TrimSpace(s)
-	default:
-		return text
-	}
-}
-
 // Text is a text, or whatever else stands in its place, literally.
-type Text string
+type Text = providerhttp.Text
 
-// UnmarshalJSON reads any value.
-func (t *Text) UnmarshalJSON(b []byte) error {
-	*t = Text(scalar(b))
-	return nil
-}
-
-// ID is the number of a deposit, kept as text so that no digit is lost.
-type ID string
-
-// Valid reports whether the id is a positive integer.
-func (id ID) Valid() bool { return positiveInteger.MatchString(string(id)) }
-
-// UnmarshalJSON reads a number, as create writes it, or a string, as
-// orderstatus does.
-func (id *ID) UnmarshalJSON(b []byte) error {
-	*id = ID(scalar(b))
-	return nil
-}
+// ID is the number of a deposit, as create writes it, or the string that
+// orderstatus makes of it.
+type ID = providerhttp.ID
 
 // Code is the number of an error.
 type Code struct {
@@ -61,7 +29,7 @@ type Code struct {
 
 // UnmarshalJSON reads a number or a string.
 func (c *Code) UnmarshalJSON(b []byte) error {
-	v, err := strconv.Atoi(scalar(b))
+	v, err := strconv.Atoi(providerhttp.Scalar(b))
 	*c = Code{Value: v, Known: err == nil}
 	if err != nil {
 		c.Value = 0
@@ -96,12 +64,10 @@ func (a Amount) positive() bool { return a.Known && a.Value.Sign() > 0 }
 
 // in joins the amount with a currency; nil where either cannot be read.
 func (a Amount) in(code Text) *money.Money {
-	currency, err := money.ParseCurrency(strings.ToUpper(string(code)))
-	if err != nil || !a.Known || a.Value.Sign() < 0 {
+	if !a.Known {
 		return nil
 	}
-	m := money.New(a.Value, currency)
-	return &m
+	return providerhttp.MoneyOf(a.Value, strings.ToUpper(string(code)))
 }
 
 // maxCurrencies bounds how many currencies of one sum are passed on: an event
@@ -146,7 +112,7 @@ const (
 // UnmarshalJSON reads a number or a string.
 func (u *Unix) UnmarshalJSON(b []byte) error {
 	*u = Unix{}
-	if s, err := strconv.ParseInt(scalar(b), 10, 64); err == nil && s >= firstSecond && s < lastSecond {
+	if s, err := strconv.ParseInt(providerhttp.Scalar(b), 10, 64); err == nil && s >= firstSecond && s < lastSecond {
 		u.Time = time.Unix(s, 0).UTC()
 	}
 	return nil
