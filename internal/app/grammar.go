@@ -12,6 +12,7 @@ type everything struct {
 	Common
 	Dispatching
 	Webhooks
+	Doors
 	BalanceSteam
 	SkinsBack
 	GamesDrop

@@ -20,17 +20,9 @@ var credentials = map[messages.Provider][]string{
 	messages.Exchanger:    {"EXCHANGER_URL", "EXCHANGER_API_LOGIN", "EXCHANGER_API_KEY"},
 }
 
-// ownDoors are the addresses for callbacks of one provider alone. A worker that
-// is a process by itself has no use for them: WEBHOOK_ADDR is its own.
-type ownDoors struct {
-	SkinsBackAddr string `name:"skinsback-webhook-addr" env:"SKINSBACK_WEBHOOK_ADDR" placeholder:"ADDR" group:"Webhooks" help:"WEBHOOK_ADDR of worker-skinsback alone."`
-	SkinsBackURL  string `name:"skinsback-webhook-public-url" env:"SKINSBACK_WEBHOOK_PUBLIC_URL" placeholder:"URL" group:"Webhooks" help:"WEBHOOK_PUBLIC_URL of worker-skinsback alone."`
-	ExchangerAddr string `name:"exchanger-webhook-addr" env:"EXCHANGER_WEBHOOK_ADDR" placeholder:"ADDR" group:"Webhooks" help:"WEBHOOK_ADDR of worker-exchanger alone."`
-	ExchangerURL  string `name:"exchanger-webhook-public-url" env:"EXCHANGER_WEBHOOK_PUBLIC_URL" placeholder:"URL" group:"Webhooks" help:"WEBHOOK_PUBLIC_URL of worker-exchanger alone."`
-}
-
-// environ is what a program is told of its door, where it has one of its own.
-func (d ownDoors) environ(p messages.Provider, shared map[string]string) map[string]string {
+// ownDoor is what a program is told of its door, where it has one of its own. It
+// is told so by its environment, which wins over the WEBHOOK_ADDR of a file.
+func ownDoor(d app.Doors, p messages.Provider, shared map[string]string) map[string]string {
 	var addr, url string
 	switch p {
 	case messages.SkinsBack:

@@ -23,7 +23,7 @@ const upHelp = "Run everything in one process against the real providers: NATS, 
 	"(all but the id and the URL also with _FILE, the files that hold them); and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
 	"A provider without credentials is not started; one with a part of them is a fault. " +
 	"SkinsBack and the exchanger can call back: WEBHOOK_ADDR, WEBHOOK_PUBLIC_URL and WEBHOOK_SECRET. Two workers of one process cannot share an address: " +
-	"where both run, give one its own with the flags below, by the command line or the environment. " +
+	"where both run, give one its own with SKINSBACK_WEBHOOK_ADDR and SKINSBACK_WEBHOOK_PUBLIC_URL or the same for EXCHANGER_, by flag, environment or file. " +
 	"SIGTERM drains the workers, then the dispatcher, then the server. " +
 	"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 130 a second signal."
 
@@ -33,7 +33,7 @@ type upCommand struct {
 	Version    kong.VersionFlag `name:"version" help:"Show the version and exit."`
 	StoreDir   string           `name:"store-dir" default:"./.beltline" help:"Where NATS keeps its streams. They are the orders' only memory: keep it."`
 	Listen     string           `name:"listen" default:"127.0.0.1:4222" help:"Where NATS listens: a loopback address, since it asks for no password; port 0 takes a free one."`
-	Doors      ownDoors         `embed:""`
+	Doors      app.Doors        `embed:""`
 	Logging    app.Logging      `embed:""`
 }
 
@@ -49,7 +49,7 @@ func (c *upCommand) Check(f *app.Faults) {
 
 func (c *upCommand) run(ctx context.Context, s *session) int {
 	shared := c.environ(s.Environ)
-	environ := func(p app.Program) map[string]string { return c.Doors.environ(p.Provider, shared) }
+	environ := func(p app.Program) map[string]string { return ownDoor(c.Doors, p.Provider, shared) }
 	chosen := choose(environ)
 	for _, p := range chosen.without {
 		s.say("%s is not started: no %s", p.Name, strings.Join(credentials[p.Provider], ", "))

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"maps"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -103,6 +104,45 @@ func TestUp_ServesAllFourProvidersAndOpensADoorForEachThatCallsBack(t *testing.T
 		begin(t, client, "", "order", "watch", id).stdout.shows(t, "action_required")
 	}
 	if made := skins.DepositsOf("76561198827262007"); len(made) != 1 || !strings.HasPrefix(made[0].ResultURL, "https://hooks.example.com/a/") {
+		t.Errorf("SkinsBack was told to call %v", made)
+	}
+	up.signals <- syscall.SIGTERM
+	up.ends(app.ExitOK)
+}
+
+func TestUp_TakesTheDoorOfOneProviderFromTheFile(t *testing.T) {
+	t.Parallel()
+	skins, exchanger := skinsbacktest.New(), exchangertest.New()
+	t.Cleanup(skins.Close)
+	t.Cleanup(exchanger.Close)
+	config := filepath.Join(t.TempDir(), "beltline.yaml")
+	if err := os.WriteFile(config, []byte(`
+webhook: {addr: "127.0.0.1:0", public_url: "https://hooks.example.com/a", secret: a-secret-of-many-letters}
+skinsback:
+  url: "`+skins.URL()+`"
+  client-id: "`+skinsbacktest.ClientID+`"
+  client-secret: "`+skinsbacktest.ClientSecret+`"
+  webhook: {addr: "localhost:0", public-url: "https://hooks.example.com/b"}
+exchanger:
+  url: "`+exchanger.APIURL()+`"
+  api-login: "`+exchangertest.Login+`"
+  api-key: "`+exchangertest.Key+`"
+events: {max-bytes: 64MiB}
+orders: {max-bytes: 64MiB}
+dlq: {max-bytes: 64MiB}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	up := begin(t, map[string]string{}, "", "up", "--config", config, "--listen", "127.0.0.1:0", "--store-dir", t.TempDir())
+	url := up.stderr.shows(t, `^beltline is up: NATS at (\S+)$`)
+	if log := up.stderr.String(); strings.Count(log, `"door for callbacks opened"`) != 2 {
+		t.Errorf("not two doors:\n%s", log)
+	}
+	client := map[string]string{"NATS_URL": url, "BELTLINE_TENANT": "acme"}
+	order := `{"v":1,"id":"d","provider":"skinsback","kind":"deposit","params":{"steam_id":"76561198827262007","trade_token":"i1ArBZey"}}`
+	must(t, client, app.ExitOK, order, "order", "submit", "-", "--wait", "accepted")
+	begin(t, client, "", "order", "watch", "d").stdout.shows(t, "action_required")
+	if made := skins.DepositsOf("76561198827262007"); len(made) != 1 || !strings.HasPrefix(made[0].ResultURL, "https://hooks.example.com/b/") {
 		t.Errorf("SkinsBack was told to call %v", made)
 	}
 	up.signals <- syscall.SIGTERM
