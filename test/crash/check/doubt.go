@@ -1,0 +1,72 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
+)
+
+// honest is I15: an order is the operator's only where an answer was really
+// lost; and where the provider can be asked, only for what asking cannot tell.
+func honest(v *view, say tell) (looked int) {
+	for _, s := range v.ordered() {
+		last := s.last()
+		if last == nil || !last.parked() {
+			continue
+		}
+		looked++
+		intents := s.intents()
+		if len(intents) == 0 {
+			say(s.key, "is the operator's, and was never placed")
+			continue
+		}
+		if !v.troubled(s, intents[0].Stored, last.Stored) {
+			say(s.key, "is the operator's (%s), and nothing went wrong between intent and answer", last.code())
+		}
+		switch s.order.Kind {
+		case "exchange":
+			say(s.key, "is the operator's (%s), though the exchanger can be asked", last.code())
+		case "deposit":
+			// Two links lost are the operator's by design: a third deposit would not end it.
+			if len(s.bought) < maxDeposits {
+				say(s.key, "is the operator's (%s) with %d deposits, though SkinsBack can be asked", last.code(), len(s.bought))
+			}
+		}
+	}
+	return looked
+}
+
+// troubled reports whether a process that could have worked on the order was
+// hit in the time, or a creating request to its shop was spoilt.
+func (v *view) troubled(s *story, from, to time.Time) bool {
+	provider := s.order.Provider
+	for _, i := range v.incidents(from.Add(-around), to, "worker-"+provider, "nats-server") {
+		if i.Deed == Killed || i.Deed == Stopped || i.Deed == Ended || i.Deed == Exited {
+			return true
+		}
+	}
+	answered, open := map[int64]bool{}, map[int64]bool{}
+	for _, e := range v.Books[provider] {
+		if e.Time.Before(from) || e.Time.After(to) || !slices.Contains(creates[provider], e.Op) {
+			continue
+		}
+		switch e.Phase {
+		case providertest.Received:
+			open[e.Request] = true
+		case providertest.Answered:
+			answered[e.Request] = true
+			if e.Fault != "" {
+				return true
+			}
+		case providertest.Committed:
+		}
+	}
+	for request := range open {
+		if !answered[request] {
+			return true
+		}
+	}
+	// On a starved machine an answer that was sent is not read in time.
+	return slices.ContainsFunc(s.events, func(e *event) bool { return e.code() == "timeout" })
+}
