@@ -8,6 +8,7 @@ GO       ?= go
 TIMEOUT  ?= 300s
 FUZZTIME ?= 10s
 BENCH    ?=
+HOLD     ?=
 # The packages in which a data race could buy twice or lose an order. They are
 # filtered by what exists, so that a fresh checkout of any age can run this.
 CORE := $(foreach d,internal/order internal/ledger internal/worker internal/dispatcher \
@@ -55,6 +56,10 @@ check: lint test race ## everything that must hold before a merge
 .PHONY: bench
 bench: ## the pipeline beside a bare JetStream loop (BENCH="-orders 20000 -rounds 3")
 	$(GO) run ./test/bench $(BENCH)
+
+.PHONY: bench-hold
+bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 10000 -sync default")
+	$(GO) run ./test/hold $(HOLD)
 
 .PHONY: microbench
 microbench: ## the Go benchmarks of the packages

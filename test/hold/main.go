@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/beltline-io/beltline/pkg/providers/skinsback/skinsbacktest"
+)
+
+// options say what is measured.
+type options struct {
+	orders   int
+	provider string
+	sync     string
+	probes   int
+	gap      time.Duration
+	idle     time.Duration
+	restarts int
+	json     string
+	profiles string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.orders, "orders", 100_000, "orders to put on hold")
+	flag.StringVar(&o.provider, "provider", "skinsback", "the shop; skinsback is the one that holds what it was given")
+	flag.StringVar(&o.sync, "sync", "always", "nats-server's sync_interval: always, or default")
+	flag.IntVar(&o.probes, "probes", 1000, "new orders on each system whose latency is measured")
+	flag.DurationVar(&o.gap, "gap", 100*time.Millisecond, "rest between two of them")
+	flag.DurationVar(&o.idle, "idle", 2*time.Minute, "how long the cost of doing nothing is measured")
+	flag.IntVar(&o.restarts, "restarts", 3, "restarts of each kind")
+	flag.StringVar(&o.json, "json", "", "write all figures to this file too")
+	flag.StringVar(&o.profiles, "profiles", "", "write CPU profiles of the loaded system, taken while orders are measured, into this folder")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o, os.Stdout)
+	cancel()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hold:", err)
+		os.Exit(1)
+	}
+}
+
+func (o options) check() error {
+	switch {
+	case o.provider != "skinsback":
+		return fmt.Errorf("-provider %q: only skinsback holds what it was given", o.provider)
+	case o.sync != "always" && o.sync != "default":
+		return fmt.Errorf("-sync %q is neither always nor default", o.sync)
+	case o.orders < 0 || o.probes < 1 || o.restarts < 0 || o.idle < 0 || o.gap < 0:
+		return errors.New("a number is negative, or -probes is 0")
+	}
+	return nil
+}
+
+// syncLine is what the server's configuration says of it.
+func (o options) syncLine() string {
+	if o.sync == "always" {
+		return "  sync_interval: always\n"
+	}
+	return ""
+}
+
+func run(ctx context.Context, o options, w io.Writer) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "beltline-hold-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a folder of ours below the system's
+	say("building the programs")
+	programs := filepath.Join(dir, "bin")
+	if err := build(ctx, programs); err != nil {
+		return err
+	}
+	// One shop serves both, so that its books weigh on both alike.
+	shop := skinsbacktest.New()
+	defer shop.Close()
+	loaded, err := start(ctx, "loaded", programs, o, shop)
+	defer loaded.stop()
+	if err != nil {
+		return err
+	}
+	empty, err := start(ctx, "empty", programs, o, shop)
+	defer empty.stop()
+	if err != nil {
+		return err
+	}
+	r, err := measure(ctx, o, loaded, empty)
+	if err != nil {
+		return err
+	}
+	r.show(w)
+	return r.save(o.json)
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// measure takes all figures, on both systems in turn.
+func measure(ctx context.Context, o options, loaded, empty *system) (report, error) {
+	r := report{Orders: o.orders, Sync: o.sync}
+	both := []*system{loaded, empty}
+	var err error
+	say("new orders while both systems are empty")
+	if r.Noise, err = compare(ctx, loaded, empty, o.probes, o.gap, "noise-"); err != nil {
+		return r, err
+	}
+	say("putting %d orders on hold", o.orders)
+	if r.Fill, err = loaded.fill(ctx, o.orders); err != nil {
+		return r, err
+	}
+	for _, s := range both { // from now on with the default times
+		s.poll()
+		if err := s.worker.end(syscall.SIGTERM); err != nil {
+			return r, err
+		}
+		if err := s.worker.start(); err != nil {
+			return r, err
+		}
+		if err := s.settled(ctx); err != nil {
+			return r, err
+		}
+	}
+	say("new orders beside %d on hold", o.orders)
+	profiled := loaded.profile(ctx, o.profiles, o.idle)
+	if r.Latency, err = compare(ctx, loaded, empty, o.probes, o.gap, "new-"); err != nil {
+		return r, err
+	}
+	if err := <-profiled; err != nil {
+		return r, err
+	}
+	say("doing nothing for %s", o.idle)
+	if r.Idle, err = idle(ctx, loaded, empty, o.idle); err != nil {
+		return r, err
+	}
+	if r.Memory, err = weigh(ctx, loaded, empty, "since it was filled"); err != nil {
+		return r, err
+	}
+	if r.Disk, err = size(loaded, empty); err != nil {
+		return r, err
+	}
+	say("restarting everything, %d times each way", o.restarts)
+	if r.Restarts, err = restarts(ctx, loaded, empty, o.restarts); err != nil {
+		return r, err
+	}
+	if o.restarts > 0 {
+		again, err := weigh(ctx, loaded, empty, "after a restart")
+		r.Memory = append(r.Memory, again...)
+		return r, err
+	}
+	return r, nil
+}
+
+// names of the programs, in the order of system.processes.
+var names = []string{"nats-server", "dispatcher", "worker"}
+
+// weigh reads the memory of all programs.
+func weigh(ctx context.Context, loaded, empty *system, when string) ([]memories, error) {
+	var all []memories
+	for i, name := range names {
+		a, err := loaded.processes()[i].memory(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := empty.processes()[i].memory(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, memories{When: when, Program: name, Loaded: a, Empty: b})
+	}
+	return all, nil
+}
+
+// size reads the size of all streams.
+func size(loaded, empty *system) ([]stored, error) {
+	a, err := loaded.disk()
+	if err != nil {
+		return nil, err
+	}
+	b, err := empty.disk()
+	if err != nil {
+		return nil, err
+	}
+	all, sum := []stored(nil), stored{Stream: "all"}
+	for _, name := range streams(a) {
+		all = append(all, stored{Stream: name, Loaded: a[name], Empty: b[name]})
+		sum.Loaded, sum.Empty = sum.Loaded+a[name], sum.Empty+b[name]
+	}
+	return append(all, sum), nil
+}
+
+// idle measures what the programs compute while nobody asks anything of them.
+func idle(ctx context.Context, loaded, empty *system, d time.Duration) (idling, error) {
+	looked, err := loaded.looks(ctx)
+	if err != nil {
+		return idling{}, err
+	}
+	all := append(loaded.processes(), empty.processes()...)
+	before := make([]time.Duration, len(all))
+	for i, p := range all {
+		if before[i], err = p.cpu(); err != nil {
+			return idling{}, err
+		}
+	}
+	begun := time.Now()
+	pause(ctx, d)
+	took := time.Since(begun).Seconds()
+	used := make([]float64, len(all))
+	for i, p := range all {
+		after, err := p.cpu()
+		if err != nil {
+			return idling{}, err
+		}
+		used[i] = 1000 * (after - before[i]).Seconds() / took
+	}
+	r := idling{Seconds: took}
+	for i, name := range names {
+		r.Programs = append(r.Programs, compute{Program: name, Loaded: used[i], Empty: used[i+len(names)]})
+	}
+	looks, err := loaded.looks(ctx)
+	r.Looks = looks - looked
+	return r, err
+}

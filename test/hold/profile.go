@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// profile takes a CPU profile of every program for so long, and tells when all
+// are written. Without a folder there is nothing to do.
+func (s *system) profile(ctx context.Context, dir string, d time.Duration) <-chan error {
+	done := make(chan error, 1)
+	if dir == "" {
+		done <- nil
+		return done
+	}
+	var group sync.WaitGroup
+	failed := make(chan error, len(names))
+	for i, p := range s.processes() {
+		group.Go(func() {
+			url := strings.Replace(p.heap, "/heap", fmt.Sprintf("/profile?seconds=%d", max(1, int(min(d, 50*time.Second).Seconds()))), 1)
+			if err := download(ctx, url, filepath.Join(dir, names[i]+".pprof")); err != nil {
+				failed <- err
+			}
+		})
+	}
+	go func() {
+		group.Wait()
+		close(failed)
+		done <- <-failed
+	}()
+	return done
+}
+
+func download(ctx context.Context, url, path string) error {
+	body, err := get(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer body.Close() //nolint:errcheck // only read
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, body); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}
