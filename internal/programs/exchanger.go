@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/internal/webhook"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger"
@@ -29,12 +30,12 @@ func Exchanger() app.Program {
 
 var errNoCallback = errors.New("not a callback of the script")
 
-// exchangerCallback reads a callback. The script does not sign it: the token in
-// the address is all that speaks for it.
-func exchangerCallback(body []byte, contentType string) (map[string]string, error) {
+// exchangerCallback reads a callback. The script does not sign it and tells no
+// time: the token in the address is all that speaks for it.
+func exchangerCallback(body []byte, contentType string) (webhook.Callback, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil || contentType != "application/x-www-form-urlencoded" || len(form["bid_id"]) != 1 || len(form["status"]) != 1 {
-		return nil, errNoCallback
+		return webhook.Callback{}, errNoCallback
 	}
-	return map[string]string{"bid_id": form.Get("bid_id"), "status": form.Get("status")}, nil
+	return webhook.Callback{Fields: map[string]string{"bid_id": form.Get("bid_id"), "status": form.Get("status")}}, nil
 }

@@ -7,15 +7,17 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/internal/webhook"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers/skinsback"
 )
 
 // hooks says how a provider calls back.
 type hooks struct {
 	section *app.Webhooks
-	verify  func(body []byte, contentType string) (map[string]string, error)
+	verify  func(body []byte, contentType string) (webhook.Callback, error)
 }
 
 // open makes the door for callbacks; nil where none is configured.
@@ -46,4 +48,21 @@ func runBoth(ctx context.Context, rt *app.Runtime, w *worker.Worker, door *webho
 	err := w.Run(ctx)
 	stop()
 	return errors.Join(err, <-ended)
+}
+
+// skinsbackCallback reads a callback. What the signature covers is a status and
+// not the hour at which it was sent: its date is that of the deposit, which may
+// be eight days old when its hold ends. So an old callback that is played again
+// cannot be told from one that is late, and only makes a worker ask; one that
+// tells of the future is refused.
+func skinsbackCallback(secret func() secret.String) func([]byte, string) (webhook.Callback, error) {
+	return func(body []byte, contentType string) (webhook.Callback, error) {
+		c, err := skinsback.VerifyCallback(body, contentType, secret())
+		return webhook.Callback{
+			Fields: map[string]string{
+				"status": string(c.Status), "order_id": string(c.OrderID), "transaction_id": string(c.TransactionID),
+			},
+			After: c.Latest(),
+		}, err
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/internal/queue"
 	"github.com/beltline-io/beltline/internal/ratelimit"
+	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -49,12 +50,9 @@ func SkinsBack() app.Program {
 		SkinsBack app.SkinsBack `embed:""`
 		Webhooks  app.Webhooks  `embed:""`
 	})
-	hooks := &hooks{section: &c.Webhooks, verify: func(body []byte, contentType string) (map[string]string, error) {
-		callback, err := skinsback.VerifyCallback(body, contentType, c.SkinsBack.ClientSecret)
-		return map[string]string{
-			"status": string(callback.Status), "order_id": string(callback.OrderID), "transaction_id": string(callback.TransactionID),
-		}, err
-	}}
+	hooks := &hooks{
+		section: &c.Webhooks, verify: skinsbackCallback(func() secret.String { return c.SkinsBack.ClientSecret }), // not yet read here
+	}
 	return hookedProgram(messages.SkinsBack, c, hooks, func(t tools) (providers.Provider, error) {
 		return skinsback.New(skinsback.Config{
 			URL: c.SkinsBack.URL.String(), ClientID: c.SkinsBack.ClientID, ClientSecret: c.SkinsBack.ClientSecret,

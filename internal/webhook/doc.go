@@ -18,6 +18,10 @@
 // one. Several keys are accepted, so that one can be replaced while callbacks
 // to addresses made with the other are still to come.
 //
+// Where a callback bears the time at which it was sent, one of more than five
+// minutes ago is refused, and so is one that tells of the future. An old one
+// without such a time is taken: it makes a worker ask, which does no harm.
+//
 // It is bounded in everything: connections, headers, bodies, time, requests of
 // one peer and for one order, and what it remembers of them. A flood without a
 // valid token does not use up what is kept for callbacks with one, even when

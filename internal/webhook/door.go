@@ -43,10 +43,10 @@ type Options struct {
 	// accepted. To replace a key, put the new one before the old one, and leave
 	// that out when no order made under it can be called back for any more.
 	Secrets []secret.String
-	// Verify checks the provider's own signature, where it has one, and returns
-	// the fields that may be stored. contentType is the bare media type. Any
-	// error means that the provider did not send this; its text goes nowhere.
-	Verify func(body []byte, contentType string) (fields map[string]string, err error)
+	// Verify checks the provider's own signature, where it has one. contentType
+	// is the bare media type, of a form or of JSON. Any error means that the
+	// provider did not send this; its text goes nowhere.
+	Verify func(body []byte, contentType string) (Callback, error)
 	// Limits bound the door; what is zero has a default.
 	Limits Limits
 	Log    zerolog.Logger
@@ -54,6 +54,24 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock; nil for the system's.
 	Now func() time.Time
+}
+
+// Callback is what a verifier has read of a genuine callback.
+type Callback struct {
+	// Fields may be stored; nothing else of the body is.
+	Fields map[string]string
+	// Sent is when the provider says that it sent this; zero where it says
+	// nothing of it. Only a time that the signature covers belongs here.
+	Sent time.Time
+	// After is a time before which it cannot have been sent, such as that of the
+	// latest thing that it tells of; zero where it names none.
+	After time.Time
+}
+
+// misdated reports whether the callback bears a time that cannot be its own: it
+// was sent more than skew ago, or tells of what is yet to come.
+func (c Callback) misdated(now time.Time, skew time.Duration) bool {
+	return !c.Sent.IsZero() && now.Sub(c.Sent).Abs() > skew || c.After.Sub(now) > skew
 }
 
 // Limits bound what callers can use of the process.
@@ -71,6 +89,7 @@ type Limits struct {
 	Peer     Rate // callbacks from one peer (50 each second, 200 at once)
 	Order    Rate // callbacks for one order (1 each 3 s, 20 at once)
 
+	Skew    time.Duration // between the provider's clock and ours (5 min)
 	Repeats time.Duration // how long an equal callback is not stored again (1 min)
 	Tracked int           // peers and orders that are remembered (8192 of each)
 }
@@ -86,6 +105,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Stranger, Rate{Every: 200 * time.Millisecond, Burst: 50})
 	or(&l.Peer, Rate{Every: 20 * time.Millisecond, Burst: 200})
 	or(&l.Order, Rate{Every: 3 * time.Second, Burst: 20})
+	or(&l.Skew, 5*time.Minute)
 	or(&l.Repeats, time.Minute)
 	or(&l.Tracked, 8192)
 	return l

@@ -90,7 +90,7 @@ func FuzzDoor_Only200WithAValidTokenAndAValidSignature(f *testing.F) {
 		b := &books{}
 		d, err := webhook.New(b, b, options(func(o *webhook.Options) {
 			o.Now = func() time.Time { return noon }
-			o.Verify = func(body []byte, kind string) (map[string]string, error) {
+			o.Verify = func(body []byte, kind string) (webhook.Callback, error) {
 				fields, err := verify(body, kind)
 				verified = err == nil
 				return fields, err

@@ -84,7 +84,7 @@ func (d *Door) handle(w http.ResponseWriter, r *http.Request) outcome {
 	if !d.orders.allow(a.key(), now) || !d.peers.allow(from, now) {
 		return tooMany
 	}
-	kind, ok := contentType(r.Header)
+	kind, boundary, ok := contentType(r.Header)
 	if !ok {
 		return wrongType
 	}
@@ -92,14 +92,32 @@ func (d *Door) handle(w http.ResponseWriter, r *http.Request) outcome {
 	if out != "" {
 		return out
 	}
-	fields, err := d.o.Verify(body, kind)
-	if err != nil {
-		// Without the error: it may quote the body, or say what a forger lacks.
-		d.log.Warn().Str(logkey.Tenant, a.tenant).Str(logkey.OrderID, a.orderID).Str(logkey.Addr, from).
-			Msg("callback with a valid token was not signed by the provider")
-		return unverified
+	readable, kind, out := opened(body, kind, boundary)
+	if out != "" {
+		return out
 	}
-	return d.keep(r.Context(), a, body, hint(fields, now))
+	told, out := d.judge(a, from, readable, kind, now)
+	if out != "" {
+		return out
+	}
+	return d.keep(r.Context(), a, body, readable, hint(told.Fields, now))
+}
+
+// judge lets through what the provider itself has sent, and not at a time that
+// cannot be true. Its log is without the verifier's error, which may quote the
+// body, or say what a forger lacks.
+func (d *Door) judge(a address, from string, body []byte, kind string, now time.Time) (Callback, outcome) {
+	log := d.log.With().Str(logkey.Tenant, a.tenant).Str(logkey.OrderID, a.orderID).Str(logkey.Addr, from).Logger()
+	told, err := d.o.Verify(body, kind)
+	switch {
+	case err != nil:
+		log.Warn().Msg("callback with a valid token was not signed by the provider")
+		return told, unverified
+	case told.misdated(now, d.o.Limits.Skew):
+		log.Warn().Msg("callback with a valid signature bears a time that is not its own; it is replayed, or a clock is wrong")
+		return told, misdated
+	}
+	return told, ""
 }
 
 // peer is the key under which a caller is counted. One customer of an IPv6
@@ -118,15 +136,25 @@ func peer(remote string) string {
 	return ip.String()
 }
 
-// contentType returns the media type if it is one that providers send. A
-// compressed body is refused, because a small one can become a large one.
-func contentType(h http.Header) (string, bool) {
+// contentType returns the media type if it is one that providers send, and the
+// boundary of one in parts.
+func contentType(h http.Header) (kind, boundary string, ok bool) {
 	all := h.Values("Content-Type")
-	if encoding := h.Get("Content-Encoding"); len(all) != 1 || (encoding != "" && encoding != "identity") {
-		return "", false
+	if len(all) != 1 || compressed(h) {
+		return "", "", false
 	}
-	kind, _, err := mime.ParseMediaType(all[0])
-	return kind, err == nil && (kind == "application/x-www-form-urlencoded" || kind == "application/json")
+	kind, params, err := mime.ParseMediaType(all[0])
+	if err != nil {
+		return "", "", false
+	}
+	switch kind {
+	case formType, jsonType:
+		return kind, "", true
+	case multipartType:
+		return kind, params["boundary"], params["boundary"] != ""
+	default:
+		return "", "", false
+	}
 }
 
 // read returns the whole body, or what went wrong.
@@ -152,12 +180,15 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request) ([]byte, outcome) {
 // keep stores the callback. A caller that hangs up meanwhile changes nothing:
 // some providers call only once, and the request's own context ends with the
 // time for reading it.
-func (d *Door) keep(ctx context.Context, a address, body []byte, hint []byte) outcome {
+//
+// readable is the body as the verifier read it: by it a repetition is known,
+// because the boundary between the parts of a body is another one each time.
+func (d *Door) keep(ctx context.Context, a address, body, readable, hint []byte) outcome {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Limits.Store)
 	defer cancel()
 	log := d.log.With().Str(logkey.Tenant, a.tenant).Str(logkey.OrderID, a.orderID).Logger()
 	out := stored
-	again, err := d.memory.once(ctx, a.key(), body, func() (err error) {
+	again, err := d.memory.once(ctx, a.key(), readable, func() (err error) {
 		out, err = d.store(ctx, a, body, hint)
 		return err
 	})

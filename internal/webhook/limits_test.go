@@ -107,11 +107,11 @@ func TestH8_OnlyFormsAndJSON(t *testing.T) {
 	r.order(t, "o-1")
 	kinds := make(chan string, 9)
 	d := r.open(t, func(o *webhook.Options) {
-		o.Verify = func(_ []byte, kind string) (map[string]string, error) { kinds <- kind; return nil, nil }
+		o.Verify = func(_ []byte, kind string) (webhook.Callback, error) { kinds <- kind; return webhook.Callback{}, nil }
 	})
 	p := path(t, d.Door, "o-1")
 	for _, kind := range []string{
-		"", "text/plain", "multipart/form-data; boundary=x", "application/xml", "application/jsonp", "text/json",
+		"", "text/plain", "multipart/form-data", "multipart/mixed; boundary=x", "application/xml", "application/jsonp", "text/json",
 		"application/x-www-form-urlencoded, text/html", "application/json; charset", "*/*", "application/octet-stream",
 	} {
 		if a := d.do(t, http.MethodPost, p, kind, "x"); a.status != http.StatusUnsupportedMediaType {

@@ -24,6 +24,7 @@ const (
 	tooSlow     outcome = "too_slow"    // the body did not come in time
 	cutOff      outcome = "cut_off"     // the body did not come to its end
 	unverified  outcome = "unverified"  // the provider did not sign this
+	misdated    outcome = "misdated"    // signed, and of another time than now
 	tooMany     outcome = "too_many"    // requests of this peer, or for this order
 	unavailable outcome = "unavailable" // could not be stored; to be sent again
 	broken      outcome = "broken"      // a fault of ours
@@ -41,6 +42,7 @@ var statuses = map[outcome]int{
 	tooSlow:     http.StatusRequestTimeout,
 	cutOff:      http.StatusBadRequest,
 	unverified:  http.StatusUnauthorized,
+	misdated:    http.StatusUnauthorized,
 	tooMany:     http.StatusTooManyRequests,
 	unavailable: http.StatusServiceUnavailable,
 	broken:      http.StatusInternalServerError,
@@ -58,7 +60,7 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 	m := &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "beltline", Subsystem: "webhook", Name: "requests_total", ConstLabels: labels,
-			Help: "Callbacks by what came of them. Anything orphaned, unverified or broken needs a human.",
+			Help: "Callbacks by what came of them. Anything orphaned, unverified, misdated or broken needs a human.",
 		}, []string{"outcome"}),
 		open: f.NewGauge(prometheus.GaugeOpts{
 			Namespace: "beltline", Subsystem: "webhook", Name: "connections", ConstLabels: labels,

@@ -290,18 +290,18 @@ func signature(v url.Values) string {
 }
 
 // verify is a provider's verifier: it lets two fields be stored, and no other.
-func verify(body []byte, contentType string) (map[string]string, error) {
+func verify(body []byte, contentType string) (webhook.Callback, error) {
 	if contentType != form {
-		return nil, errors.New("unexpected type")
+		return webhook.Callback{}, errors.New("unexpected type")
 	}
 	v, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, err
+		return webhook.Callback{}, err
 	}
 	if !hmac.Equal([]byte(v.Get("sign")), []byte(signature(v))) {
-		return nil, errors.New("wrong signature " + v.Get("sign"))
+		return webhook.Callback{}, errors.New("wrong signature " + v.Get("sign"))
 	}
-	return map[string]string{"status": v.Get("status"), "transaction_id": v.Get("transaction_id")}, nil
+	return webhook.Callback{Fields: map[string]string{"status": v.Get("status"), "transaction_id": v.Get("transaction_id")}}, nil
 }
 
 func must(t testing.TB, err error) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/internal/secret"
@@ -27,6 +28,19 @@ var (
 // Callback is what a webhook claims. It is a hint: its sums in all currencies
 // are not covered by the signature, it may be late, and it may be a repeat.
 type Callback Deposit
+
+// Latest is the latest thing that the callback tells of as done: it was not sent
+// before. When it was sent it does not say: date is that of the deposit, and all
+// its callbacks bear it. Zero where it tells no time.
+func (c Callback) Latest() time.Time {
+	latest := c.Date.Time
+	for _, t := range []time.Time{c.OfferDate.Time, c.SkinsSendDate.Time} {
+		if t.After(latest) {
+			latest = t
+		}
+	}
+	return latest
+}
 
 // VerifyCallback reads a webhook and checks its signature over the literal
 // values received. It refuses whatever two readers could read differently: a

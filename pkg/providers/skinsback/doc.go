@@ -54,5 +54,6 @@
 //   - A 5xx or a redirect is in doubt whatever its body says. Under 4xx a
 //     readable error counts, anything else does not.
 //   - A webhook's boolean is signed as PHP writes it ("1" or nothing), and null
-//     as nothing. The content type may be a form or JSON.
+//     as nothing. The content type may be a form or JSON. Its date is that of
+//     the deposit, as in orderstatus; when it was sent it does not say.
 package skinsback
