@@ -1,0 +1,41 @@
+package procs
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/beltline-io/beltline/test/crash/check"
+)
+
+// Journal is the log of what was done to processes and shops.
+type Journal struct {
+	mu    sync.Mutex
+	lines []check.Incident
+}
+
+// Note adds a line with the present time.
+func (j *Journal) Note(program, process string, deed check.Deed, note string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, check.Incident{Time: time.Now().UTC(), Program: program, Process: process, Deed: deed, Note: note})
+}
+
+// Lines returns everything so far, oldest first.
+func (j *Journal) Lines() []check.Incident {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.lines)
+}
+
+// Count returns how often a deed was done to any process but those of the
+// programs named.
+func (j *Journal) Count(deed check.Deed, except ...string) int {
+	n := 0
+	for _, l := range j.Lines() {
+		if l.Deed == deed && !slices.Contains(except, l.Program) {
+			n++
+		}
+	}
+	return n
+}
