@@ -35,6 +35,9 @@ type Change struct {
 	WatchUntil  *time.Time
 	Error       *messages.Error
 	Evidence    map[string]any
+	// Hint is what the callback claimed that caused the lookup. It is kept beside
+	// what the lookup found, and is never news by itself: it may be false.
+	Hint map[string]string
 
 	// RetryAt is when to go on, for inputs that lead to retrying or unresolved.
 	RetryAt time.Time
@@ -85,6 +88,9 @@ func Apply(last *messages.Event, c Change) (*messages.Event, Verdict) {
 		enter(e, last, c)
 	} else {
 		remark(e, last, c)
+	}
+	if len(c.Hint) > 0 {
+		e.Evidence = merged(e.Evidence, map[string]any{hintKey: c.Hint})
 	}
 	return e, Write
 }

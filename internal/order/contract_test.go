@@ -190,8 +190,14 @@ func expectedOfLookup(s scene) outcome {
 		order.SeenSucceeded: messages.Succeeded, order.SeenProcessing: messages.Processing,
 		order.SeenActionRequired: messages.ActionRequired, order.SeenOnHold: messages.OnHold, order.SeenFailed: messages.Failed,
 	}[s.input]
-	if s.input == order.SeenSecond {
-		return writes(messages.LateEvidence) // whatever the state: it is money to account for
+	givenUp := s.state == messages.Failed || s.state == messages.Canceled || s.state == messages.Expired
+	switch {
+	case s.input == order.SeenSecond: // whatever the state: it is money to account for
+		return writes(messages.LateEvidence)
+	case givenUp && (s.input == order.SeenSucceeded || s.input == order.SeenRevived):
+		return writes(messages.LateEvidence)
+	case s.input == order.SeenRevived:
+		return ignored
 	}
 	switch s.state {
 	case messages.Unresolved:
@@ -237,10 +243,6 @@ func expectedOfLookup(s scene) outcome {
 		case order.SeenReversed:
 			return writes(messages.Reversed)
 		case order.SeenFailed:
-			return writes(messages.LateEvidence)
-		}
-	case messages.Failed, messages.Canceled, messages.Expired:
-		if s.input == order.SeenSucceeded {
 			return writes(messages.LateEvidence)
 		}
 	}

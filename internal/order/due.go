@@ -17,9 +17,14 @@ type Due struct {
 	At   time.Time
 }
 
+// DepositWatch is how long a deposit may still be paid whose pay URL was lost,
+// by somebody who has it after all, with the hold that follows.
+const DepositWatch = 9 * 24 * time.Hour
+
 // Next says what must be in the queue for an order whose last event is e, and
 // false where nothing must: the order has ended and is not watched, or only an
-// operator can go on. Whoever writes an event, or finds an order with nothing
+// operator can go on. The last look at what is watched is at the end of the
+// watch: what happened before is seen, and after it nobody looks. Whoever writes an event, or finds an order with nothing
 // in the queue, puts this there.
 func Next(e *messages.Event, t Times, now time.Time) (Due, bool) {
 	switch e.State {
@@ -30,14 +35,33 @@ func Next(e *messages.Event, t Times, now time.Time) (Due, bool) {
 	case placing:
 		return Due{messages.Check, orNow(e.LeaseUntil, now)}, true
 	case unresolved:
-		return Due{messages.Check, orNow(e.RetryAt, now)}, !e.NeedsOperator
+		if e.NeedsOperator {
+			return standing(e, t, now)
+		}
+		return Due{messages.Check, orNow(e.RetryAt, now)}, true
 	case processing, onHold, actionRequired:
 		return Due{messages.Check, now.Add(Backoff(e, t, now))}, true
-	case succeeded:
-		return Due{messages.Check, now.Add(Backoff(e, t, now))}, e.WatchUntil != nil && now.Before(*e.WatchUntil)
+	case succeeded, failed, canceled, expired:
+		if e.WatchUntil == nil || !now.Before(*e.WatchUntil) {
+			return Due{}, false
+		}
+		at := now.Add(Backoff(e, t, now))
+		if at.After(*e.WatchUntil) {
+			at = *e.WatchUntil
+		}
+		return Due{messages.Check, at}, true
 	default:
 		return Due{}, false
 	}
+}
+
+// standing: where the operator has a deposit, what becomes of it at the
+// provider may settle it before anybody decides.
+func standing(e *messages.Event, t Times, now time.Time) (Due, bool) {
+	if e.Kind != messages.Deposit || now.Sub(e.Time) >= DepositWatch {
+		return Due{}, false
+	}
+	return Due{messages.Check, now.Add(Backoff(e, t, now))}, true
 }
 
 // nextTry: an order that waits for our account is looked at by the follow

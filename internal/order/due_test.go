@@ -16,6 +16,7 @@ func TestNext_SaysWhatEachStateWaitsFor(t *testing.T) {
 	t.Parallel()
 	now := t0.Add(time.Minute)
 	soon, past, far := now.Add(10*time.Second), now.Add(-10*time.Second), now.Add(48*time.Hour)
+	long := now.Add(-order.DepositWatch)
 	for name, tc := range map[string]struct {
 		event messages.Event
 		verb  messages.Verb // empty for nothing
@@ -33,18 +34,28 @@ func TestNext_SaysWhatEachStateWaitsFor(t *testing.T) {
 		"placing without lease":   {messages.Event{State: messages.Placing}, messages.Check, now},
 		"unresolved":              {messages.Event{State: messages.Unresolved, RetryAt: &soon}, messages.Check, soon},
 		"unresolved for operator": {messages.Event{State: messages.Unresolved, NeedsOperator: true}, "", now},
-		"processing":              {messages.Event{State: messages.Processing, Time: t0}, messages.Check, now.Add(30 * time.Second)},
-		"processing for operator": {messages.Event{State: messages.Processing, Time: t0, NeedsOperator: true}, messages.Check, now.Add(30 * time.Second)},
-		"on hold":                 {messages.Event{State: messages.OnHold, Time: now}, messages.Check, now.Add(2 * time.Second)},
-		"action required":         {messages.Event{State: messages.ActionRequired, Time: now.Add(-99 * time.Hour)}, messages.Check, now.Add(time.Hour)},
-		"succeeded":               {messages.Event{State: messages.Succeeded}, "", now},
-		"succeeded and watched":   {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
-		"no longer watched":       {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &past}, "", now},
-		"failed":                  {messages.Event{State: messages.Failed}, "", now},
-		"canceled":                {messages.Event{State: messages.Canceled}, "", now},
-		"expired":                 {messages.Event{State: messages.Expired}, "", now},
-		"reversed":                {messages.Event{State: messages.Reversed, WatchUntil: &far}, "", now},
-		"rejected":                {messages.Event{State: messages.Rejected}, "", now},
+		"a deposit for operator": {
+			messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: t0},
+			messages.Check, now.Add(30 * time.Second),
+		},
+		"a deposit given up by all": {messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: long}, "", now},
+		"processing":                {messages.Event{State: messages.Processing, Time: t0}, messages.Check, now.Add(30 * time.Second)},
+		"processing for operator":   {messages.Event{State: messages.Processing, Time: t0, NeedsOperator: true}, messages.Check, now.Add(30 * time.Second)},
+		"on hold":                   {messages.Event{State: messages.OnHold, Time: now}, messages.Check, now.Add(2 * time.Second)},
+		"action required":           {messages.Event{State: messages.ActionRequired, Time: now.Add(-99 * time.Hour)}, messages.Check, now.Add(time.Hour)},
+		"succeeded":                 {messages.Event{State: messages.Succeeded}, "", now},
+		"succeeded and watched":     {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
+		"watched to its end":        {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &soon}, messages.Check, soon},
+		"canceled and watched":      {messages.Event{State: messages.Canceled, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
+		"expired and watched":       {messages.Event{State: messages.Expired, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
+		"failed and watched":        {messages.Event{State: messages.Failed, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
+		"failed and left alone":     {messages.Event{State: messages.Failed, Time: t0, WatchUntil: &past}, "", now},
+		"no longer watched":         {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &past}, "", now},
+		"failed":                    {messages.Event{State: messages.Failed}, "", now},
+		"canceled":                  {messages.Event{State: messages.Canceled}, "", now},
+		"expired":                   {messages.Event{State: messages.Expired}, "", now},
+		"reversed":                  {messages.Event{State: messages.Reversed, WatchUntil: &far}, "", now},
+		"rejected":                  {messages.Event{State: messages.Rejected}, "", now},
 	} {
 		due, ok := order.Next(&tc.event, times, now)
 		if ok != (tc.verb != "") {

@@ -1,6 +1,8 @@
 package order
 
 import (
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -24,9 +26,30 @@ func learn(e *messages.Event, c Change) {
 	}
 }
 
+const (
+	// hintKey is the evidence of what a callback claimed.
+	hintKey = "webhook"
+	// adviceSuffix ends the keys of evidence that tells what somebody should do
+	// about the state it was told in. It is not true of the next one.
+	adviceSuffix = "_hint"
+)
+
+// withoutAdvice drops what was advised for the state before.
+func withoutAdvice(known map[string]any) map[string]any {
+	kept := known
+	for key := range known {
+		if strings.HasSuffix(key, adviceSuffix) {
+			kept = maps.Clone(kept)
+			delete(kept, key)
+		}
+	}
+	return kept
+}
+
 // enter fills in an event that changes the state.
 func enter(e, last *messages.Event, c Change) {
 	if last != nil {
+		e.Evidence = withoutAdvice(e.Evidence)
 		learn(e, c)
 	}
 	e.Action, e.LeaseUntil, e.RetryAt, e.HoldUntil, e.NotBefore = nil, nil, nil, nil, nil
@@ -61,9 +84,27 @@ func enter(e, last *messages.Event, c Change) {
 			e.HoldUntil = last.HoldUntil
 		}
 		settle(e)
+	case failed, canceled, expired:
+		settle(e)
+		e.WatchUntil = nil // it spoke of what might be taken back
+		if stands(last, c) {
+			e.WatchUntil = stamped(c.At.Add(DepositWatch))
+		}
 	default:
 		settle(e)
 	}
+}
+
+// stands reports whether an order that ends leaves a deposit behind which may
+// still be paid. Its link is lost to us, but not for certain to everybody: the
+// answer was sent, and a worker that was taken for lost may have it. A lookup
+// that ends the order has seen the end of all its deposits.
+func stands(last *messages.Event, c Change) bool {
+	if last == nil || last.Kind != messages.Deposit || c.Input == SeenFailed || c.Input == SeenReversed {
+		return false
+	}
+	w := work(last)
+	return w.NewReference || w.ReferenceN > 1 || c.Input == DecideFailed
 }
 
 // settle ends the doubt: the state is known.

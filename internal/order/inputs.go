@@ -60,6 +60,9 @@ const (
 	SeenReversed
 	// SeenSecond: a lookup found that a second deposit of the order was paid.
 	SeenSecond
+	// SeenRevived: a lookup that began after the order had ended without a
+	// purchase found it held or in work.
+	SeenRevived
 	// LinkLost: a lookup found a deposit that the customer cannot pay, because
 	// the answer with its pay URL was lost. No money has moved.
 	LinkLost
@@ -102,7 +105,7 @@ var inputNames = [inputs]string{
 	OwnUnknown: "own_unknown", OwnDuplicate: "own_duplicate",
 	SeenProcessing: "seen_processing", SeenActionRequired: "seen_action_required", SeenOnHold: "seen_on_hold",
 	SeenSucceeded: "seen_succeeded", SeenFailed: "seen_failed", SeenReversed: "seen_reversed",
-	SeenSecond: "seen_second", LinkLost: "link_lost",
+	SeenSecond: "seen_second", SeenRevived: "seen_revived", LinkLost: "link_lost",
 	AskOperator: "ask_operator", AddEvidence: "add_evidence", Unprocessable: "unprocessable",
 	CancelRequest: "cancel_request", ConfirmRequest: "confirm_request", CancelDone: "cancel_done",
 	CancelDenied: "cancel_denied", ConfirmDone: "confirm_done", ConfirmDenied: "confirm_denied",
@@ -141,7 +144,7 @@ func (in Input) decision() bool {
 func (in Input) acted() bool {
 	switch in {
 	case OwnSucceeded, OwnProcessing, OwnActionRequired, OwnOnHold, OwnFailed, OwnDuplicate,
-		SeenProcessing, SeenActionRequired, SeenOnHold, SeenSucceeded, SeenReversed, SeenSecond:
+		SeenProcessing, SeenActionRequired, SeenOnHold, SeenSucceeded, SeenReversed, SeenSecond, SeenRevived:
 		return true
 	default:
 		return false

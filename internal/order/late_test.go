@@ -44,6 +44,8 @@ func TestApply_LateEvidenceNeedsAnOperatorOnlyWhereItContradicts(t *testing.T) {
 		{messages.Failed, order.Change{Input: order.OwnFailed, Nonce: "a1"}, false},
 		{messages.Failed, order.Change{Input: order.OwnRefused, Nonce: "a1"}, false},
 		{messages.Canceled, order.Change{Input: order.SeenSucceeded}, true},
+		{messages.Canceled, order.Change{Input: order.SeenRevived}, true},
+		{messages.Expired, order.Change{Input: order.SeenRevived}, true},
 		{messages.Expired, order.Change{Input: order.SeenSucceeded}, true},
 		{messages.Placing, order.Change{Input: order.OwnSucceeded, Nonce: "a1"}, true},
 		{messages.Unresolved, order.Change{Input: order.OwnSucceeded, Nonce: "a1"}, true},

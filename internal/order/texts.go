@@ -50,6 +50,7 @@ var inputTexts = [inputs]string{
 	SeenFailed:         "A lookup found it failed.",
 	SeenReversed:       "A lookup found it taken back. Before success that means: it failed.",
 	SeenSecond:         "A lookup found that a second deposit of the order was paid, besides the one that it stands on.",
+	SeenRevived:        "A lookup that began after the order had failed, or was canceled, or had expired, found it held or in work: perhaps a callback told of it.",
 	LinkLost:           "A lookup found a deposit that the customer cannot pay, because the answer with its pay URL was lost. No money has moved, so a second reference may be taken, once.",
 
 	AskOperator:   "Nothing that we can do will settle the doubt.",
@@ -82,6 +83,8 @@ var guardTexts = []struct{ title, text string }{
 	{"Limits", "The sixth WRONG_PRICE to a first request is `failed`, and so is a cause on our side that has lasted `BLOCKED_MAX`. A second lost link is `unresolved` for the operator."},
 	{"The lease runs", "`lease_over` before `lease_until` waits."},
 	{"Cancel and confirm", "In `action_required` the provider is asked only where `action.cancel` or `action.confirm` allows it; otherwise the request is refused. A request delivered again after its answer is ignored."},
+	{"The end of a deposit", "One that ends without a lookup while a reference of it stands at the provider (its pay URL was lost, or the operator decided) is watched until `watch_until`: " +
+		"should it be paid after all, that is `late_evidence`. No other order is watched that was not bought."},
 	{"News only", "A check, or an owner's answer told again, that changes nothing writes no event. `action_required` after the customer has acted is old news. " +
 		"In `placing`, what a lookup found is ignored while the repeat is in doubt anyway."},
 }

@@ -144,7 +144,10 @@ var table = [inputs]row{
 		unresolved: to(failed), processing: to(failed), actionRequired: to(failed),
 	}, rest: ignore},
 	SeenSecond: {rest: late}, // the order has its own, and this one is somebody's money
-	LinkLost:   {in: states{unresolved: to(retrying)}, rest: ignore},
+	// A lookup that was under way when the order ended may have seen it as it
+	// was before; one that began afterwards has not.
+	SeenRevived: {in: states{failed: late, canceled: late, expired: late}, rest: ignore},
+	LinkLost:    {in: states{unresolved: to(retrying)}, rest: ignore},
 
 	AskOperator: {in: states{unresolved: to(unresolved)}, rest: ignore},
 	AddEvidence: {in: states{unresolved: to(unresolved)}, rest: ignore},

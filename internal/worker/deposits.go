@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"time"
 
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
@@ -15,10 +14,6 @@ import (
 // A deposit may have taken two references: the pay URL of the first was lost,
 // so no customer can pay it, but its record stands at the provider. Both are
 // watched, because a second paid one is money that somebody must account for.
-
-// orphanWatch is how long a deposit whose pay URL was lost may still be paid,
-// by somebody who has it after all, with the hold that follows.
-const orphanWatch = 9 * 24 * time.Hour
 
 // codeURLLost is the code of a deposit that was found without its pay URL.
 const codeURLLost = "pay_url_lost"
@@ -165,7 +160,7 @@ func (t *task) joint(all []watched, main int) providers.Answer {
 		open := w.err != nil || !hasFailed(w.answer) && w.answer.Status != providers.StatusAbsent
 		if a.Status == providers.StatusSucceeded && open {
 			// It may still be paid: it is watched until it has ended too.
-			until := t.o.Now().Add(orphanWatch)
+			until := t.o.Now().Add(order.DepositWatch)
 			if a.WatchUntil != nil {
 				until = later(until, *a.WatchUntil)
 			}
@@ -252,6 +247,9 @@ func (t *task) found(a providers.Answer) (order.Change, bool) {
 	e := t.entry.Event
 	c, ok := seen(a)
 	switch {
+	case givenUp(e) && (c.Input == order.SeenOnHold || c.Input == order.SeenProcessing):
+		c.Input = order.SeenRevived
+		return c, true
 	case e.Kind != messages.Deposit:
 		return c, ok
 	case !ok && a.Status == providers.StatusUnknown && len(a.Evidence) > 0:

@@ -196,13 +196,10 @@ func (t *task) advance(ctx context.Context) error {
 		return t.resolve(ctx)
 	case messages.Processing, messages.OnHold, messages.ActionRequired:
 		return t.look(ctx)
-	case messages.Succeeded:
-		if e.WatchUntil != nil {
-			return t.look(ctx)
-		}
-		return nil
+	case messages.Succeeded, messages.Failed, messages.Canceled, messages.Expired, messages.Reversed:
+		return t.revisit(ctx)
 	default:
-		return nil // ended: the command is a leftover
+		return nil // it never came to a request: the command is a leftover
 	}
 }
 
@@ -279,11 +276,6 @@ func (t *task) say(last, e *messages.Event, in order.Input) {
 func (t *task) succeedBy(ctx context.Context) error {
 	now := t.o.Now()
 	due, ok := order.Next(t.entry.Event, t.o.Times, now)
-	if e := t.entry.Event; !ok && e.Kind == messages.Deposit && e.State == messages.Unresolved && now.Sub(e.Time) < orphanWatch {
-		// The operator has it, but its deposits stand: what becomes of them may
-		// settle it before anybody decides.
-		due, ok = order.Due{Verb: messages.Check, At: now.Add(order.Backoff(e, t.o.Times, now))}, true
-	}
 	if !ok {
 		return nil
 	}

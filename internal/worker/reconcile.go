@@ -252,12 +252,13 @@ func (t *task) ask(ctx context.Context) (looked, error) {
 		return t.unanswered(ctx, err)
 	}
 	c, ok := t.found(answer)
+	c.Hint = t.hint()
 	if ok {
 		err = t.insist(ctx, t.checkPrice(c))
 	}
 	for _, second := range seconds {
 		again := told(second)
-		again.Input = order.SeenSecond
+		again.Input, again.Hint = order.SeenSecond, c.Hint
 		if err == nil {
 			err = t.insist(ctx, again)
 		}

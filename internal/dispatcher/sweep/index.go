@@ -40,8 +40,8 @@ func newIndex(times order.Times, grace, every time.Duration) *index {
 }
 
 // ended reports whether an event of this type ends the order for good, so that
-// its body need not be read: most events of a busy ledger do, or begin one.
-func ended(t messages.Type) bool { return t.Terminal() && t != messages.Succeeded }
+// its body need not be read. What has ended otherwise may still be watched.
+func ended(t messages.Type) bool { return t == messages.Rejected || t == messages.Reversed }
 
 // apply takes the event at seq. The body is asked for only if it is needed.
 func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*messages.Event, error)) error {

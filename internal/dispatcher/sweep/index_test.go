@@ -309,3 +309,38 @@ func TestSweep_OneMissingAnswerProvesNothing(t *testing.T) {
 		t.Error("an erased order is looked for for ever")
 	}
 }
+
+// What an operator holds and what has ended is left alone, but for deposits that
+// stand at the provider: their timer may vanish as any other.
+func TestIndex_DepositsThatStandAreSweptAlsoWhereTheOrderHasEndedOrIsHeld(t *testing.T) {
+	t.Parallel()
+	until := start.Add(order.DepositWatch)
+	for name, c := range map[string]struct {
+		state messages.Type
+		kind  messages.Kind
+		held  bool
+		watch *time.Time
+		size  int
+	}{
+		"held deposit":      {messages.Unresolved, messages.Deposit, true, nil, 1},
+		"held exchange":     {messages.Unresolved, messages.Exchange, true, nil, 0},
+		"canceled, watched": {messages.Canceled, messages.Deposit, false, &until, 1},
+		"expired, watched":  {messages.Expired, messages.Deposit, false, &until, 1},
+		"failed, watched":   {messages.Failed, messages.Deposit, false, &until, 1},
+		"failed":            {messages.Failed, messages.Deposit, false, nil, 0},
+		"canceled":          {messages.Canceled, messages.Deposit, false, nil, 0},
+		"reversed, watched": {messages.Reversed, messages.Deposit, false, &until, 0},
+	} {
+		w := newWorld()
+		x := sweep.NewIndex(w.options())
+		e := w.add(t, x, 1, false)
+		next := *e
+		next.N, next.Type, next.State, next.Kind, next.NeedsOperator, next.WatchUntil = 2, c.state, c.state, c.kind, c.held, c.watch
+		if err := x.Apply(x.Position()+1, &next); err != nil {
+			t.Fatal(err)
+		}
+		if x.Size() != c.size {
+			t.Errorf("%s: %d orders in the index, want %d", name, x.Size(), c.size)
+		}
+	}
+}

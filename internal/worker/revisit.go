@@ -1,0 +1,102 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// A callback makes the worker look, and the lookup decides. What the callback
+// claimed is kept beside what the lookup found: where the two differ, somebody
+// will want to see both.
+
+// Limits of what is kept of a callback. The door has bounded it already, but
+// a command can come from an older door.
+const (
+	maxHintFields = 16
+	maxHintText   = 200
+)
+
+// hintReceived is the field of a hint that the door writes itself.
+const hintReceived = "received_at"
+
+// hintFor is how long a callback for an order that nobody polls is asked about
+// while the provider does not answer.
+const hintFor = 24 * time.Hour
+
+// hint is what the callback claimed that this command came from; nil for none.
+// What cannot be read is as good as none: it decides nothing.
+func (t *task) hint() map[string]string {
+	var fields map[string]string
+	if len(t.cmd.Hint) == 0 || json.Unmarshal(t.cmd.Hint, &fields) != nil || len(fields) > maxHintFields {
+		return nil
+	}
+	kept := make(map[string]string, len(fields))
+	for name, value := range fields {
+		if name, value = harmless(name), harmless(value); name != "" {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+// harmless cuts a text and leaves out what would act on whoever reads it.
+func harmless(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return -1
+	}, text)
+	return strings.ToValidUTF8(text[:min(len(text), maxHintText)], "")
+}
+
+// revisit looks at an order that has ended: while it is watched, and where a
+// callback has come for it. The provider may have taken back what succeeded, or
+// have gone on with what was given up; a callback is all that tells of it where
+// nobody polls any more.
+func (t *task) revisit(ctx context.Context) error {
+	e := t.entry.Event
+	called := len(t.cmd.Hint) > 0
+	if e.Attempt == 0 || e.WatchUntil == nil && !called {
+		return nil // never sent, or a leftover
+	}
+	found, err := t.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if found.asked == askedFailed && called {
+		return t.askAgain(ctx)
+	}
+	return t.succeedBy(ctx)
+}
+
+// askAgain puts a callback off whose lookup was not answered. Of an order that
+// is not polled it is the only trace, so it must not be lost with one lookup.
+func (t *task) askAgain(ctx context.Context) error {
+	now, e := t.o.Now(), t.entry.Event
+	received, err := time.Parse(time.RFC3339Nano, t.hint()[hintReceived])
+	if err != nil {
+		received = t.meta.Timestamp
+	}
+	if now.Sub(received) >= hintFor {
+		t.log.Error().Str(logkey.From, string(e.State)).
+			Msg("callback for an order that has ended was not looked into: the provider has not answered for a day")
+		return t.succeedBy(ctx)
+	}
+	c := messages.CommandFor(e, t.entry.Seq)
+	c.Hint = t.cmd.Hint
+	at := now.Add(order.Backoff(&messages.Event{Time: received}, t.o.Times, now))
+	return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(at, now))
+}
+
+// givenUp: in these states the order counts as not bought.
+func givenUp(e *messages.Event) bool {
+	return e.State == messages.Failed || e.State == messages.Canceled || e.State == messages.Expired
+}
