@@ -147,7 +147,9 @@ func (p *Provider) action(bid *Bid) *messages.Action {
 		Instruction: shorten(p.client.redact(plain(string(actions.Instruction), maxInstruction)), maxInstruction),
 		PayAmount:   actions.PayAmount.money(bid.CurrencyCodeGive),
 		Address:     payTo(actions.Address), DestTag: payTo(actions.DestTag),
-		Confirm: actions.Pay == byAPI, Cancel: actions.Cancel == byAPI,
+		// A bid that waits for its verification cannot be reported as paid, though
+		// the site may say "api" of it, too.
+		Confirm: actions.Pay == byAPI && payable[bid.Status], Cancel: actions.Cancel == byAPI,
 	}
 	if a.Type == "" {
 		a.Type = defaultType

@@ -112,3 +112,23 @@ func TestFollow_OnlyTheRightWordSettlesIt(t *testing.T) {
 		}
 	}
 }
+
+// The site's word for what may be asked of it does not look at the status: the
+// script lets pay_bid act from new and techpay only.
+func TestFollow_ConfirmIsOfferedOnlyWhereTheScriptTakesIt(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[string]bool{"coldnew": false, "new": true, "techpay": true} {
+		b := setup(t)
+		order := sample()
+		placed, _ := b.buy(order)
+		order.Ref = placed.Ref
+		b.SetStatus(b.Bids()[0].ID, status)
+		got := b.find(order)
+		if got.Action == nil || got.Action.Confirm != want || !got.Action.Cancel {
+			t.Fatalf("%s: %+v", status, got.Action)
+		}
+		if err := b.Confirm(t.Context(), order); (err == nil) != want {
+			t.Errorf("%s: confirmed: %v", status, err)
+		}
+	}
+}

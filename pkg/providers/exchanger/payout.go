@@ -97,7 +97,7 @@ func (p *Provider) placePayout(ctx context.Context, params messages.PartnerPayou
 }
 
 func paidOut(id ID, status Text) providers.Answer {
-	a := providers.Answer{Status: providers.StatusProcessing, Ref: map[string]string{refPayoutID: string(id)}, Evidence: map[string]any{}}
+	a := providers.Answer{Status: providers.StatusProcessing, Ref: map[string]string{refPayoutID: string(id)}, Evidence: map[string]any{"payout_status": plain(string(status), 64)}}
 	switch status {
 	case payoutWaiting:
 	case payoutPaid:
@@ -106,7 +106,6 @@ func paidOut(id ID, status Text) providers.Answer {
 	case payoutCancelled:
 		a.Status, a.Code, a.Message = providers.StatusFailed, payoutCancelled, "the payout was cancelled"
 	default:
-		a.Evidence["payout_status"] = plain(string(status), 64)
 		a.Evidence["operator_hint"] = "the payout has a status that the exchanger's manual does not know"
 	}
 	return a

@@ -44,6 +44,10 @@ var bidKinds = map[Text]bidKind{
 	"scrpayerror": bidNeedsHelp,
 }
 
+// payable holds the statuses from which the script lets pay_bid act. A bid can be
+// cancelled in all those in which it waits for the customer.
+var payable = map[Text]bool{"new": true, "techpay": true}
+
 func kindOf(status Text) bidKind { return bidKinds[status] }
 
 // operatorHint is shown beside a status that only people can end.
