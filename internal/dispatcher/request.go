@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -89,6 +90,9 @@ func (d *Dispatcher) unwritten(ctx context.Context, r request, w wish, last *led
 		return later(d.pace.placing, resultWaiting)
 	case order.Ask:
 		c := messages.CommandFor(last.Event, last.Seq)
+		if len(w.evidence) > 0 {
+			c.Hint, _ = json.Marshal(w.evidence) // texts always marshal
+		}
 		if err := d.queue.Send(ctx, last.Event.Provider, w.verb, c); err != nil {
 			return d.trouble(r, w.id, err, "a request was not handed over yet")
 		}

@@ -75,6 +75,9 @@ func wantAnswer(t *testing.T, r *rig, id string, seq uint64, verb, want string) 
 		if c.Seq != seq {
 			t.Errorf("%s: command points at %d, want %d", id, c.Seq, seq)
 		}
+		if want := map[string]string{"cancel": `{"cancel_reason":"changed my mind"}`}[verb]; string(c.Hint) != want {
+			t.Errorf("%s: %s hands over %s, want %s", id, verb, c.Hint, want)
+		}
 		r.settled(t)
 		return
 	}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/beltline-io/beltline/internal/logkey"
@@ -19,7 +20,7 @@ func (t *task) carryOut(ctx context.Context) error {
 		done, denied = order.ConfirmDone, order.ConfirmDenied
 		ask = providers.Follower.Confirm
 	}
-	c := order.Change{Input: denied, Origin: t.origin()}
+	c := order.Change{Input: denied, Origin: t.origin(), Evidence: t.reason()}
 	if w := t.entry.Event.Work; w != nil && w.Origin == c.Origin {
 		return t.succeedBy(ctx) // answered before, and delivered again: the provider might say otherwise now
 	}
@@ -41,6 +42,16 @@ func (t *task) carryOut(ctx context.Context) error {
 		}
 	}
 	return t.finish(ctx, c)
+}
+
+// reason is why upstream asks, as the dispatcher passes it on; nil for none.
+func (t *task) reason() map[string]any {
+	const key = "cancel_reason" // as where the dispatcher cancels by itself
+	var given map[string]string
+	if t.addr.Verb != messages.Cancel || json.Unmarshal(t.cmd.Hint, &given) != nil || given[key] == "" {
+		return nil
+	}
+	return map[string]any{key: given[key]}
 }
 
 func (t *task) origin() string {

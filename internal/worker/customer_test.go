@@ -110,6 +110,35 @@ func TestCustomer_WhatTheProviderDoesOnRequestIsTheState(t *testing.T) {
 	}
 }
 
+func TestCustomer_WhyUpstreamCancelsStandsInTheAnswer(t *testing.T) {
+	t.Parallel()
+	for refused, typ := range map[bool]messages.Type{false: messages.Canceled, true: messages.CancelRefused} {
+		t.Run(string(typ), func(t *testing.T) {
+			t.Parallel()
+			b, _ := newCounterShop(t, func(int) error {
+				if refused {
+					return errClosed
+				}
+				return nil
+			})
+			last, err := b.ledger.Last(t.Context(), tenant, "o1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := messages.CommandFor(last.Event, last.Seq)
+			c.Hint = []byte(`{"cancel_reason":"too dear","status":"x"}`)
+			if err := b.queue.Send(t.Context(), messages.GamesDrop, messages.Cancel, c); err != nil {
+				t.Fatal(err)
+			}
+			e := b.answered(typ)
+			if diff := cmp.Diff(map[string]any{"cancel_reason": "too dear"}, e.Evidence); diff != "" {
+				t.Error(diff)
+			}
+			b.drained()
+		})
+	}
+}
+
 func TestCustomer_ANoOfTheProviderIsToldWithItsReason(t *testing.T) {
 	t.Parallel()
 	for verb, refused := range map[messages.Verb]messages.Type{messages.Cancel: messages.CancelRefused, messages.Confirm: messages.ConfirmRefused} {

@@ -8,12 +8,14 @@ import (
 // Command points a worker at the event it follows. What is bought is what the
 // ledger says at Seq; a command that disagrees with the ledger is refused.
 type Command struct {
-	V       int             `json:"v"`
-	Tenant  string          `json:"tenant"`
-	OrderID string          `json:"order_id"`
-	Seq     uint64          `json:"seq"` // sequence of the event in EVENTS
-	N       uint64          `json:"n"`   // the event's n
-	Hint    json.RawMessage `json:"hint,omitempty"`
+	V       int    `json:"v"`
+	Tenant  string `json:"tenant"`
+	OrderID string `json:"order_id"`
+	Seq     uint64 `json:"seq"` // sequence of the event in EVENTS
+	N       uint64 `json:"n"`   // the event's n
+	// Hint is what the event does not say: of a check, what the webhook claimed
+	// that caused it; of a cancel, why upstream asks. It decides nothing.
+	Hint json.RawMessage `json:"hint,omitempty"`
 }
 
 // CommandFor points at an event stored at seq.

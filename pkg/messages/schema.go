@@ -107,7 +107,7 @@ func commandSchema() schema {
 		"seq": schema{"type": "integer", "minimum": 1, "description": "Sequence of the event in EVENTS."},
 		"n":   schema{"type": "integer", "minimum": 0, "description": "The event's n."},
 	})
-	s["properties"].(schema)["hint"] = schema{"description": "The redacted body of the webhook that caused a check."} //nolint:forcetypeassert // made so by open
+	s["properties"].(schema)["hint"] = schema{"description": "The redacted body of the webhook that caused a check; of a cancel, the cancel_reason that upstream gave."} //nolint:forcetypeassert // made so by open
 	return s
 }
 
