@@ -17,6 +17,8 @@ const (
 	dispatcherProgram = "dispatcher"
 	steamProgram      = "worker-balancesteam"
 	dropProgram       = "worker-gamesdrop"
+	skinsProgram      = "worker-skinsback"
+	exchangeProgram   = "worker-exchanger"
 	natsProgram       = "nats-server"
 )
 
@@ -62,8 +64,11 @@ func program(t *testing.T, name string) string {
 
 // build makes all programs with one call, without the network.
 func build(dir string) error {
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), //nolint:gosec // our own programs
-		"./cmd/"+dispatcherProgram, "./cmd/"+steamProgram, "./cmd/"+dropProgram, "github.com/nats-io/nats-server/v2")
+	args := []string{"build", "-o", dir + string(filepath.Separator), "github.com/nats-io/nats-server/v2"}
+	for _, name := range []string{dispatcherProgram, steamProgram, dropProgram, skinsProgram, exchangeProgram} {
+		args = append(args, "./cmd/"+name)
+	}
+	cmd := exec.Command("go", args...) //nolint:gosec // our own programs
 	cmd.Dir = filepath.Join("..", "..")
 	cmd.Env = append(os.Environ(), "GOPROXY=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -6,6 +6,9 @@
 // get wrong together is still found.
 //
 // What was bought is told by the fakes' books, never by our events or logs.
+// Around the pipeline lives a world of its own: customers who pay where an event
+// told them to, staff who release, return and cancel, and a front that loses,
+// doubles and falsifies callbacks on their way to one of two replicas.
 //
 // It holds tests only. E2E_SEED repeats the orders and faults of a run, and
 // E2E_ORDERS sets how many orders it takes; the timing of real processes is not

@@ -69,6 +69,19 @@ func (l *lines) await(ctx context.Context, after int, words ...string) (string, 
 	}
 }
 
+// first returns the first line with all the words in it, after the first ones;
+// empty while there is none.
+func (l *lines) first(after int, words ...string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.all[min(after, len(l.all)):] {
+		if containsAll(line, words) {
+			return line
+		}
+	}
+	return ""
+}
+
 func containsAll(line string, words []string) bool {
 	for _, w := range words {
 		if !strings.Contains(line, w) {

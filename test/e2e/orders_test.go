@@ -18,7 +18,9 @@ type plan struct {
 	provider, kind string
 	body           string
 	account        string // how the shop's books know it
-	amount         string // of a topup
+	amount         string // what the customer pays or is to get, where that is known
+	method         string // of a payout
+	fate           fate   // what people will do about it
 	must           string // the one state it may end in; empty where faults decide
 	cancel         bool   // upstream changes its mind at once
 }
@@ -106,33 +108,51 @@ func plans(n int, seed uint64) []plan {
 	all := make([]plan, 0, n)
 	for i := range n {
 		tenant, id := []string{"acme", "acme-2"}[i%2], fmt.Sprintf("ord-%06d", i/2)
-		all = append(all, planOf(random, tenant, id))
+		p := planOf(random, tenant, id, i)
+		p.cancel = p.must == "" && random.IntN(100) < 3
+		all = append(all, p)
 	}
 	return all
 }
 
-func planOf(random *rand.Rand, tenant, id string) plan {
-	var p plan
+// round is how many orders have their turns among the providers: of 40, 25 are
+// for BalanceSteam and GamesDrop, 7 are deposits, 6 exchanges and 2 payouts.
+const round = 40
+
+func planOf(random *rand.Rand, tenant, id string, i int) plan {
+	turn, at := i/round, i%round
+	switch {
+	case at < 25:
+		return purchasePlan(random, tenant, id)
+	case at < 32:
+		return depositPlan(random, tenant, id, 7*turn+at-25)
+	case at < 38:
+		return exchangePlan(random, tenant, id, 6*turn+at-32)
+	default:
+		return payoutPlan(tenant, id, 2*turn+at-38)
+	}
+}
+
+// purchasePlan orders something that is bought at once.
+func purchasePlan(random *rand.Rand, tenant, id string) plan {
 	switch chance := random.IntN(100); {
 	case chance < 30:
-		p = topup(tenant, id, fmt.Sprintf("%d.%02d", 1+random.IntN(5000), random.IntN(100)))
+		return topup(tenant, id, fmt.Sprintf("%d.%02d", 1+random.IntN(5000), random.IntN(100)))
 	case chance < 40:
-		p = giftCard(tenant, id, 5999)
+		return giftCard(tenant, id, 5999)
 	case chance < 58:
-		p = offer(tenant, id, gamesdroptest.OfferPUBG, "560.10", "RUB", "")
+		return offer(tenant, id, gamesdroptest.OfferPUBG, "560.10", "RUB", "")
 	case chance < 66:
-		p = offer(tenant, id, gamesdroptest.OfferPending, "10", "USD", "")
+		return offer(tenant, id, gamesdroptest.OfferPending, "10", "USD", "")
 	case chance < 70:
-		p = offer(tenant, id, gamesdroptest.OfferDirect, "80.00", "USD", `,"game_user_id":"52357322414"`)
+		return offer(tenant, id, gamesdroptest.OfferDirect, "80.00", "USD", `,"game_user_id":"52357322414"`)
 	case chance < 78:
-		p = stars(tenant, id, "143594291")
+		return stars(tenant, id, "143594291")
 	case chance < 86:
-		p = stars(tenant, id, "@igoryan34")
+		return stars(tenant, id, "@igoryan34")
 	default:
-		p = oddPlan(random, tenant, id)
+		return oddPlan(random, tenant, id)
 	}
-	p.cancel = p.must == "" && random.IntN(100) < 3
-	return p
 }
 
 // oddPlan is an order that ends otherwise than by success.

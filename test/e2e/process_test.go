@@ -149,6 +149,18 @@ func (p *process) awaitReady() {
 	awaitReady(p.t, p.name, p.awaitLine("health and metrics were served"))
 }
 
+// door is where the present run listens for callbacks; empty while it does not.
+func (p *process) door() string {
+	p.mu.Lock()
+	begun := p.begun
+	p.mu.Unlock()
+	var opened struct {
+		Addr string `json:"addr"`
+	}
+	_ = json.Unmarshal([]byte(p.log.first(begun, "door for callbacks opened")), &opened) // no line yet: no address
+	return opened.Addr
+}
+
 // awaitReady asks /readyz at the address that a line of the log tells.
 func awaitReady(t *testing.T, name, line string) {
 	t.Helper()

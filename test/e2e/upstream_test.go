@@ -24,6 +24,7 @@ type upstream struct {
 	mu      sync.Mutex
 	orders  map[string][]event // by "<tenant>/<order_id>", in the order of n
 	settled map[string]bool
+	trail   []event       // all of them, in the order of the ledger
 	changed chan struct{} // closed and replaced at every event
 }
 
@@ -81,7 +82,7 @@ func (u *upstream) take(m jetstream.Msg) {
 	if e.n() != len(events)+1 {
 		u.t.Errorf("%s: event %d follows %d\n%s", e.key(), e.n(), len(events), m.Data())
 	}
-	u.orders[e.key()] = append(events, e)
+	u.orders[e.key()], u.trail = append(events, e), append(u.trail, e)
 	if u.settled[e.key()] = e.final(); !e.final() {
 		delete(u.settled, e.key())
 	}
@@ -94,6 +95,13 @@ func (u *upstream) events(key string) []event {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Clone(u.orders[key])
+}
+
+// story returns all events in the order in which the ledger holds them.
+func (u *upstream) story() []event {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.trail)
 }
 
 // all returns the events of all orders.
