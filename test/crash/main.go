@@ -1,0 +1,147 @@
+// Command crash runs the whole of Beltline as real processes, breaks it by seed,
+// and shows from the books of the shops that nothing was bought twice and
+// nothing was lost. It ends with code 1 where an invariant is broken, and says
+// where the evidence is.
+//
+//	go run ./test/crash -seed 7 -for 2m -orders 4000
+//	go run ./test/crash -control
+//
+// What the invariants are stands in package check, what is broken in package rig.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/beltline-io/beltline/test/crash/rig"
+)
+
+// errBroken: an invariant did not hold.
+var errBroken = errors.New("an invariant is broken")
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "crash:", err)
+		}
+		cancel()
+		os.Exit(1)
+	}
+}
+
+// command is what the flags say.
+type command struct {
+	rig.Options
+	runs    int
+	control bool
+	results string
+}
+
+func run(ctx context.Context, args []string) error {
+	c := command{Options: rig.Options{Progress: os.Stderr}}
+	flags := flag.NewFlagSet("crash", flag.ContinueOnError)
+	flags.Uint64Var(&c.Seed, "seed", uint64(time.Now().Unix()), "what is ordered and what is broken") //nolint:gosec // after 1970
+	flags.IntVar(&c.runs, "runs", 1, "runs, each with the next seed and a fresh store")
+	flags.IntVar(&c.Orders, "orders", 2000, "orders of one run, at most 50000")
+	flags.DurationVar(&c.For, "for", time.Minute, "how long things are broken")
+	flags.DurationVar(&c.Quiet, "quiet", 5*time.Second, "how long nothing is broken before that")
+	flags.DurationVar(&c.Heal, "heal", 3*time.Minute, "the longest wait for the last order after the last fault")
+	flags.DurationVar(&c.DispatcherUntil, "dispatchers-for", 0, "how long dispatchers are killed; 0 is as long as the rest")
+	flags.DurationVar(&c.Timeout, "timeout", time.Second, "of a request to a shop; lease, ack wait and the rest follow")
+	flags.Float64Var(&c.Rate, "rate", 3, "deeds in a second: kills, pauses and so on")
+	flags.IntVar(&c.Percent, "percent", 5, "of the requests to shops are spoilt")
+	flags.IntVar(&c.Replicas, "replicas", 2, "of the dispatcher and of each worker")
+	providers := flags.String("providers", strings.Join(rig.Providers(), ","), "which providers take part")
+	flags.BoolVar(&c.control, "control", false, "first show that a naive worker is caught")
+	flags.StringVar(&c.results, "results", "", "file to which a line is added for each run")
+	flags.StringVar(&c.Dir, "dir", "", "folder for logs and dumps; a new one if empty")
+	flags.BoolVar(&c.Keep, "keep", false, "keep them though all went well")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	c.Providers = strings.Split(*providers, ",")
+	if c.Orders > 50000 {
+		return errors.New("at most 50000 orders in one store; use -runs")
+	}
+	programs, err := os.MkdirTemp("", "beltline-crash-bin-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(programs) }()
+	c.Programs, c.Commit = programs, commit(ctx)
+	fmt.Fprintln(os.Stderr, "building the programs of", c.Commit)
+	if err := rig.Build(ctx, programs); err != nil {
+		return err
+	}
+	if c.control {
+		if err := c.controlRun(ctx); err != nil {
+			return err
+		}
+	}
+	return c.all(ctx)
+}
+
+// all makes the runs one after the other, and goes on after a broken one.
+func (c command) all(ctx context.Context) error {
+	var faults []error
+	for i := range c.runs {
+		o := c.Options
+		o.Seed += uint64(i) //nolint:gosec // not negative
+		o.Again = fmt.Sprintf("go run ./test/crash -seed %d -orders %d -for %s -quiet %s -timeout %s -rate %g -percent %d -replicas %d -providers %s",
+			o.Seed, o.Orders, o.For, o.Quiet, o.Timeout, o.Rate, o.Percent, o.Replicas, strings.Join(o.Providers, ","))
+		result, err := rig.Run(ctx, o)
+		if err != nil {
+			return err
+		}
+		result.Write(os.Stdout)
+		if c.results != "" {
+			faults = append(faults, result.Append(c.results))
+		}
+		if !result.OK() {
+			result.Report.Write(os.Stdout)
+			faults = append(faults, fmt.Errorf("seed %d: %w", o.Seed, errBroken))
+		}
+		if result.Bundle != "" {
+			fmt.Println("bundle:", result.Bundle)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// controlRun puts a naive worker in the place of a real one. The judge must see
+// what it buys twice.
+func (c command) controlRun(ctx context.Context) error {
+	result, err := rig.Control(ctx, c.Options)
+	if err != nil {
+		return err
+	}
+	if c.results != "" {
+		err = result.Append(c.results)
+	}
+	if result.BoughtTwice == 0 {
+		result.Write(os.Stdout)
+		return errors.Join(err, errors.New("the naive worker was not caught: the judge is blind"))
+	}
+	fmt.Printf("negative control: a naive worker bought %d of %d orders twice under %d deaths, and was caught by I1\n",
+		result.BoughtTwice, result.Orders, result.Deaths)
+	return err
+}
+
+// commit is what the programs are built from; "+" says that more was changed.
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,108 @@
+package rig
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The providers, as the contract names them.
+const (
+	balanceSteam = "balancesteam"
+	skinsBack    = "skinsback"
+	gamesDrop    = "gamesdrop"
+	exchanger    = "exchanger"
+)
+
+// Providers lists all providers that the rig can run.
+func Providers() []string { return []string{balanceSteam, skinsBack, gamesDrop, exchanger} }
+
+// Options say what a run is like. Zero fields take their defaults.
+type Options struct {
+	Seed      uint64
+	Orders    int
+	Providers []string
+	Replicas  int           // of the dispatcher and of each worker
+	Quiet     time.Duration // before the first fault
+	For       time.Duration // the faults
+	Heal      time.Duration // the longest wait for the last order after the last fault
+	Stuck     time.Duration // how long an order may stand still while nothing is broken
+	Rate      float64       // deeds of the nemesis in a second
+	Percent   int           // of requests to shops that are spoilt
+	Timeout   time.Duration // of a request to a shop; the other times follow from it
+	// DispatcherUntil ends the kills of dispatchers that long after the first
+	// fault; 0 is the end of the faults. What a killed dispatcher had in hand
+	// comes back only after half a minute, and a short run cannot wait for that.
+	DispatcherUntil time.Duration
+	// Naive is the provider whose worker is the naive one; empty for none.
+	Naive string
+
+	Programs string // folder of the built programs; empty builds them
+	Dir      string // folder for the bundle; empty makes one
+	Keep     bool   // keep the bundle of a run in which all went well
+	Commit   string // of the programs, for the result
+	Again    string // the command that runs it again
+	Progress io.Writer
+}
+
+// fill sets what was left out.
+func (o *Options) fill() error {
+	if o.Providers == nil {
+		o.Providers = Providers()
+	}
+	for _, p := range o.Providers {
+		if !slices.Contains(Providers(), p) {
+			return fmt.Errorf("there is no provider %q; there are %s", p, strings.Join(Providers(), ", "))
+		}
+	}
+	if o.Naive != "" && o.Naive != balanceSteam {
+		return fmt.Errorf("the naive worker buys at %s only", balanceSteam)
+	}
+	o.Orders, o.Replicas = max(o.Orders, 1), either(o.Replicas, 2)
+	o.Quiet, o.For = either(o.Quiet, 3*time.Second), either(o.For, 30*time.Second)
+	o.Heal, o.Stuck = either(o.Heal, 3*time.Minute), either(o.Stuck, 2*time.Minute)
+	o.Timeout = either(o.Timeout, time.Second)
+	if o.Rate == 0 {
+		o.Rate = 3
+	}
+	if o.DispatcherUntil == 0 {
+		o.DispatcherUntil = o.For
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	return nil
+}
+
+func either[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// times are the waits of the programs: those of production at a fraction of
+// their length, and in the same order (HTTP deadline < lease < ack wait < what
+// looks into a doubt < hold-down).
+func (o *Options) times() map[string]string {
+	t := func(tenths int) string { return (o.Timeout * time.Duration(tenths) / 10).String() }
+	env := map[string]string{
+		"LEASE": t(15), "ACK_WAIT": t(25), "POLL_FIRST": t(1), "POLL_MAX": t(10), "ABSENCE_WAIT": t(40), "HOLD_DOWN": t(200),
+		"BLOCKED_MAX": "5m", "DRAIN_TIMEOUT": t(30),
+	}
+	for _, p := range Providers() {
+		env[strings.ToUpper(p)+"_TIMEOUT"] = t(10)
+	}
+	return env
+}
+
+// lease is how long an intent lasts.
+func (o *Options) lease() time.Duration { return o.Timeout * 15 / 10 }
+
+// lateFor is the longest time for which an answer can come late once nothing is
+// broken any more: all that was under way has met its deadline, was delivered
+// again, and was looked into.
+func (o *Options) lateFor() time.Duration { return 2 * (o.Timeout + o.lease() + o.Timeout*25/10) }

@@ -1,0 +1,156 @@
+package rig
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/beltline-io/beltline/test/crash/check"
+)
+
+// Result is what came of a run, as one line of a file over many runs.
+type Result struct {
+	Time    time.Time `json:"time"`
+	Commit  string    `json:"commit"`
+	Seed    uint64    `json:"seed"`
+	Seconds int       `json:"seconds"`
+	Naive   string    `json:"naive,omitempty"`
+
+	Orders      int            `json:"orders"`
+	Events      int            `json:"events"`
+	States      map[string]int `json:"states"`
+	Purchases   int            `json:"purchases"`
+	Deaths      int            `json:"deaths"`       // of workers and dispatchers, by SIGKILL
+	ServerKills int            `json:"server_kills"` // of the NATS server
+	Pauses      int            `json:"pauses"`
+	Ends        int            `json:"ends"` // asked for
+	Spoilt      int            `json:"spoilt"`
+	Callbacks   int            `json:"callbacks"`
+	Forged      int            `json:"forged"`
+
+	BoughtTwice int            `json:"bought_twice"`
+	Lost        int            `json:"lost"`
+	Wrong       int            `json:"wrong"` // not as told, or another sum
+	Operator    map[string]int `json:"operator"`
+	// Healed is how long after the last fault the last order ended, in seconds.
+	Healed int            `json:"healed"`
+	Broken map[string]int `json:"broken,omitempty"` // findings by invariant
+
+	Bundle string        `json:"-"`
+	Report *check.Report `json:"-"`
+}
+
+// OK reports whether every invariant held.
+func (r *Result) OK() bool { return r.Report.OK() }
+
+func (f *fleet) serverKills() int {
+	return f.journal.Count(check.Killed) - f.journal.Count(check.Killed, "nats-server")
+}
+
+// result counts what the report and the history say.
+func (r *run) result(report *check.Report, took time.Duration) *Result {
+	h, j := r.history, r.fleet.journal
+	res := &Result{
+		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive,
+		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
+		Deaths: j.Count(check.Killed, "nats-server"), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
+		Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
+		Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
+	}
+	if !h.Settled.IsZero() {
+		res.Healed = int(h.Settled.Sub(h.Healed).Seconds())
+	}
+	for _, book := range h.Books {
+		for _, e := range book {
+			if e.Phase == "committed" {
+				res.Purchases++
+			}
+			if e.Fault != "" {
+				res.Spoilt++
+			}
+		}
+	}
+	for _, hook := range h.Hooks {
+		if hook.Forged {
+			res.Forged++
+		}
+	}
+	for _, p := range r.Providers {
+		res.Operator[p] = 0
+	}
+	for _, p := range r.plans {
+		if k := r.up.orders[p.Key()]; k != nil && k.final && k.state == "unresolved" {
+			res.Operator[p.Provider]++
+		}
+	}
+	for _, v := range report.Verdicts {
+		if len(v.Findings) > 0 {
+			res.Broken[v.ID] = len(v.Findings)
+		}
+	}
+	return res
+}
+
+// Append adds the result to a file of results.
+func (r *Result) Append(path string) error {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(file).Encode(r); err != nil {
+		_ = file.Close()
+		return err
+	}
+	return file.Close()
+}
+
+// bound says what none in n independent trials shows.
+func bound(found, n int) string {
+	if found > 0 || n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("below %.1g of the deaths (3/%d)", 3/float64(n), n)
+}
+
+// Write shows the result as a table, with every invariant.
+func (r *Result) Write(w io.Writer) {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	deaths := r.Deaths + r.ServerKills
+	t.AppendRows([]table.Row{
+		{"orders", r.Orders, states(r.States)},
+		{"purchases by the shops' books", r.Purchases, fmt.Sprintf("%d events", r.Events)},
+		{"killed processes", r.Deaths, fmt.Sprintf("and the NATS server %d times", r.ServerKills)},
+		{"paused, asked to end", r.Pauses, fmt.Sprintf("%d asked to end", r.Ends)},
+		{"spoilt requests", r.Spoilt, fmt.Sprintf("%d callbacks, %d forged", r.Callbacks, r.Forged)},
+		{"bought twice", r.BoughtTwice, bound(r.BoughtTwice, deaths)},
+		{"lost", r.Lost, bound(r.Lost, deaths)},
+		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, deaths)},
+		{"the operator's", states(r.Operator), ""},
+		{"last order after the last fault", fmt.Sprintf("%ds", r.Healed), fmt.Sprintf("whole run %ds", r.Seconds)},
+	})
+	for _, v := range r.Report.Verdicts {
+		verdict := "holds"
+		if len(v.Findings) > 0 {
+			verdict = fmt.Sprintf("BROKEN %d times", len(v.Findings))
+		}
+		t.AppendRow(table.Row{v.ID + " " + v.Title, verdict, fmt.Sprintf("looked at %d", v.Looked)})
+	}
+	t.Render()
+}
+
+func states(all map[string]int) string {
+	var parts []string
+	for name, n := range all {
+		parts = append(parts, fmt.Sprintf("%s %d", name, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
