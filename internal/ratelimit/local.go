@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// Margin is how long after its grant a permit may still be used. The provider
-// counts arrivals, not grants, so a window is kept clear for this long more.
-const Margin = 500 * time.Millisecond
-
 // Local limits the requests of one process to n in any window: it remembers
 // the last n grants, and grants again when the oldest has left the window.
 type Local struct {

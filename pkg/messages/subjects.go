@@ -35,6 +35,10 @@ func (p Provider) PermitStream() string { return "PERMITS_" + strings.ToUpper(st
 // PermitSubject is the subject of the provider's permits.
 func (p Provider) PermitSubject() string { return "permits." + string(p) }
 
+// TurnSubject is where the server repeats the permits that it stored, and where
+// workers that wait for permits tell each other so.
+func (p Provider) TurnSubject() string { return "turns." + string(p) }
+
 // LaneKey is the key of the provider's lane in the KV bucket.
 func (p Provider) LaneKey() string { return "lane." + string(p) }
 

@@ -1,0 +1,145 @@
+package ratelimit
+
+import "time"
+
+const (
+	// glanceAfter is how old a look at the fence must be before another may be
+	// worth its request.
+	glanceAfter = 50 * time.Millisecond
+	// lateness is how much later than due the server may let a permit go: it
+	// looks for old messages at most four times a second, by a clock that ticks
+	// ten times a second.
+	lateness = 350 * time.Millisecond
+	// farOff: with permits that free later than this, what is left must last.
+	farOff = time.Second
+	// arrears is how many permits in arrears are made up for.
+	arrears = 4
+)
+
+// room is what a replica believes is free. It learns of other replicas' permits
+// from the sequence numbers of its own. It is not safe for concurrent use.
+type room struct {
+	known  bool
+	limit  int
+	life   time.Duration
+	live   int
+	seq    uint64    // the last permit when looked at
+	acked  uint64    // the highest sequence seen since
+	frees  time.Time // when the oldest permit frees, by the server's clock
+	server time.Time // the server's clock when looked at
+	at     time.Time // ours, then
+	shut   bool      // refused since
+	asking int       // questions on their way
+
+	// next is when the next permit is to be taken if they are spread evenly, by
+	// our clock: an interval after the last one, whoever took it.
+	next time.Time
+}
+
+// saw takes in a look at the fence.
+func (r *room) saw(s fenceState) {
+	if s.lastSeq < r.seq { // the stream was made anew
+		r.acked = 0
+	}
+	r.known, r.shut = true, false
+	r.limit, r.life, r.live, r.seq = s.limit, s.life, s.live, s.lastSeq
+	r.acked = max(r.acked, r.seq)
+	r.server, r.at, r.frees = s.now, time.Now(), s.now
+	if s.live > 0 {
+		r.frees = s.oldest.Add(s.life)
+	}
+}
+
+// granted takes in the sequence of a permit, once from its own answer and once
+// as all replicas hear of it.
+func (r *room) granted(seq uint64) {
+	if seq <= r.acked {
+		return
+	}
+	r.acked = seq
+	if r.known {
+		// What comes late is made up for, but not by a burst.
+		r.next = latest(r.next, time.Now().Add(-arrears*r.interval())).Add(r.interval())
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// interval is the time between permits that are spread evenly.
+func (r *room) interval() time.Duration { return r.life / time.Duration(r.limit) }
+
+// full takes in a refusal.
+func (r *room) full() { r.shut = true }
+
+func (r *room) stale(after time.Duration) bool { return time.Since(r.at) >= after }
+
+// seenBefore reports whether nothing is free as far as is known, and that was
+// seen before the last permit was granted: when the next one frees is unknown.
+func (r *room) seenBefore() bool {
+	return r.free() <= r.reserve() && (r.shut || r.acked > r.seq || r.stale(farOff))
+}
+
+// free is how many permits are free at least. Those that have freed since the
+// last look are not counted.
+func (r *room) free() int {
+	if r.shut {
+		return 0
+	}
+	return r.limit - r.live - int(r.acked-r.seq)
+}
+
+// cushion is what a burst leaves. It is spread over the time until the burst's
+// permits free again: otherwise nothing could be asked for a whole window. In a
+// small limit it is half, because replicas that burst at the same moment do not
+// see each other's questions.
+func (r *room) cushion() int { return min(max(r.limit/5, min(r.limit/2, 32)), r.limit-1) }
+
+// reserve is what even paced slots leave for customers, while permits do not
+// free at the pace at which they are used.
+func (r *room) reserve() int { return min(max(r.limit/50, 1), r.limit-1) }
+
+// burst is how many questions more may be sent at once. Other replicas learn of
+// them only by their answers, so there are fewer on their way the less is left.
+func (r *room) burst() int {
+	left := r.free() - r.cushion()
+	if left <= 0 {
+		return 0
+	}
+	return max(left/16, 1) - r.asking
+}
+
+// has reports whether a permit may be asked for at once.
+func (r *room) has(u Use) bool {
+	if u == ForCustomer {
+		return r.free() > r.asking
+	}
+	return r.burst() > 0
+}
+
+// due is when the next permit may be taken in turn, by our clock. Where permits
+// free all the time they are taken at the pace of the limit, so that there is
+// always one that frees soon. After a burst they free only much later: what is
+// left is spread until then, but for the reserve.
+func (r *room) due() time.Time {
+	until := r.frees.Sub(r.serverNow())
+	switch spare := r.free() - r.reserve(); {
+	case until <= farOff && r.free() > 0:
+		return r.next
+	case until <= farOff, spare <= 0:
+		return latest(r.next, r.ours(r.frees))
+	default:
+		return r.next.Add(max(0, until/time.Duration(spare)-r.interval()))
+	}
+}
+
+// serverNow is the server's clock. It goes by our monotonic one since the last
+// look, so that a wrong or stepping clock of ours does not matter.
+func (r *room) serverNow() time.Time { return r.server.Add(time.Since(r.at)) }
+
+// ours turns a time of the server into one of ours.
+func (r *room) ours(server time.Time) time.Time { return r.at.Add(server.Sub(r.server)) }
