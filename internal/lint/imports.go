@@ -13,7 +13,7 @@ var port = []string{"pkg/messages", "pkg/money", "pkg/providers!"}
 // pipeline is what the running parts stand on.
 var pipeline = append([]string{
 	"internal/order", "internal/ledger", "internal/orders", "internal/ratelimit", "internal/topology", "internal/queue",
-	"internal/logkey", "internal/secret", "internal/lane",
+	"internal/logkey", "internal/secret", "internal/lane", "internal/pull",
 }, port...)
 
 // direction says which packages of the module a package may import. A key
@@ -26,6 +26,7 @@ var direction = map[string][]string{
 	"internal/secret":            {},
 	"internal/logkey":            {},
 	"internal/natstest":          {},
+	"internal/pull":              {},
 	"internal/lint":              {},
 	"internal/order":             port,
 	"internal/ratelimit":         append([]string{"internal/logkey"}, port...),
@@ -129,7 +130,7 @@ var confined = []library{
 		"only cmd/beltline links the server",
 	},
 	{"github.com/nats-io/nats.go", []string{
-		"internal/ledger", "internal/topology", "internal/queue", "internal/ratelimit", "internal/lane", "internal/dispatcher",
+		"internal/ledger", "internal/topology", "internal/queue", "internal/ratelimit", "internal/lane", "internal/pull", "internal/dispatcher",
 		"internal/worker", "internal/orders", "internal/operator", "internal/webhook", "internal/app", "internal/natstest",
 		"internal/embedded", "cmd", "test",
 	}, true, "everything else is told what it needs, without NATS"},
