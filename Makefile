@@ -65,6 +65,14 @@ bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 1
 microbench: ## the Go benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+# Each run has a seed and a store of its own; SEED= repeats one.
+SEEDS ?= 2
+CRASH ?=
+.PHONY: crash
+crash: ## kill everything by seed for about 10 minutes (SEEDS=, SEED=, CRASH="-orders 9000")
+	@mkdir -p .beltline
+	$(GO) run ./test/crash -control -runs $(SEEDS) $(if $(SEED),-seed $(SEED)) -for 4m -orders 6000 -rate 5 -results .beltline/crash.jsonl $(CRASH)
+
 .PHONY: build
 build: ## build every program into bin/
 	@mkdir -p bin

@@ -29,11 +29,10 @@ var tenants = []string{"acme", "acme-2", "bolt"}
 // plans makes the orders of a run.
 func plans(o *Options) []*plan {
 	random := rand.New(rand.NewPCG(o.Seed, 7)) //nolint:gosec // repeatable on purpose
-	span := o.Quiet + o.For
 	all := make([]*plan, 0, o.Orders)
 	for i := range o.Orders {
 		p := planOf(random, i, o.Providers[random.IntN(len(o.Providers))])
-		p.at = span * time.Duration(i) / time.Duration(o.Orders)
+		p.at = o.Span * time.Duration(i) / time.Duration(o.Orders)
 		p.chance = random.IntN(100)
 		p.again, p.conflict = random.IntN(100) < 5, random.IntN(100) < 2
 		p.cancel = p.Must == "" && random.IntN(100) < 3

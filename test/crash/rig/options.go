@@ -36,6 +36,11 @@ type Options struct {
 	// fault; 0 is the end of the faults. What a killed dispatcher had in hand
 	// comes back only after half a minute, and a short run cannot wait for that.
 	DispatcherUntil time.Duration
+	// Span is the time over which orders are handed in; 0 is as long as anything
+	// is broken.
+	Span time.Duration
+	// enough ends the faults early, where what they are for has been seen.
+	enough func(*shops) bool
 	// Naive is the provider whose worker is the naive one; empty for none.
 	Naive string
 
@@ -63,7 +68,7 @@ func (o *Options) fill() error {
 	o.Orders, o.Replicas = max(o.Orders, 1), either(o.Replicas, 2)
 	o.Quiet, o.For = either(o.Quiet, 3*time.Second), either(o.For, 30*time.Second)
 	o.Heal, o.Stuck = either(o.Heal, 3*time.Minute), either(o.Stuck, 2*time.Minute)
-	o.Timeout = either(o.Timeout, time.Second)
+	o.Timeout, o.Span = either(o.Timeout, time.Second), either(o.Span, o.Quiet+o.For)
 	if o.Rate == 0 {
 		o.Rate = 3
 	}

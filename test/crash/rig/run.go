@@ -163,6 +163,15 @@ func (r *run) faults(ctx context.Context) error {
 	}
 	rage, cancel := context.WithTimeout(ctx, r.For)
 	defer cancel()
+	if r.enough != nil {
+		go func() {
+			for pause(rage, 50*time.Millisecond) {
+				if r.enough(r.shops) {
+					cancel()
+				}
+			}
+		}()
+	}
 	if err := newNemesis(r.Options, r.fleet, r.shops).rage(rage); err != nil {
 		return err
 	}
