@@ -2,24 +2,22 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/pull"
 )
 
 // consume reads one consumer until ctx ends. A gated consumer is read only
 // while the lane is open, and message by message while it is being probed.
 func (w *Worker) consume(ctx, work context.Context, c jetstream.Consumer, gated bool) {
-	slots := make(chan struct{}, w.o.MaxInFlight)
+	line := pull.NewLine(&w.inHand, w.o.MaxInFlight)
 	w.consuming.Add(1)
 	defer w.consuming.Add(-1)
 	for ctx.Err() == nil {
-		err := w.consumeWhileOpen(ctx, work, c, slots, gated)
+		err := w.consumeWhileOpen(ctx, work, c, line, gated)
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn().Err(err).Str(logkey.Consumer, c.CachedInfo().Name).Msg("reading commands was interrupted")
 			pause(ctx, time.Second)
@@ -27,10 +25,8 @@ func (w *Worker) consume(ctx, work context.Context, c jetstream.Consumer, gated 
 	}
 }
 
-// consumeWhileOpen reads until ctx ends, reading fails, or the lane closes; or
-// until as many commands wait here as may be worked on, and then until none
-// waits any more.
-func (w *Worker) consumeWhileOpen(ctx, work context.Context, c jetstream.Consumer, slots chan struct{}, gated bool) error {
+// consumeWhileOpen reads until ctx ends, reading fails, or the lane closes.
+func (w *Worker) consumeWhileOpen(ctx, work context.Context, c jetstream.Consumer, line *pull.Line, gated bool) error {
 	open, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if gated {
@@ -44,77 +40,7 @@ func (w *Worker) consumeWhileOpen(ctx, work context.Context, c jetstream.Consume
 		stop := context.AfterFunc(w.lane.closing(), cancel)
 		defer stop()
 	}
-	it, err := c.Messages(jetstream.PullMaxMessages(w.o.MaxInFlight))
-	if err != nil {
-		return err
-	}
-	// Drain, not Stop: what is buffered is still handed out, so that it can be
-	// given back at once instead of after its ack wait.
-	stopDrain := context.AfterFunc(open, it.Drain)
-	defer stopDrain()
-	q := &line{Worker: w, slots: slots, open: open, work: work}
-	for {
-		msg, err := it.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			q.entering.Wait()
-			return nil
-		}
-		if errors.Is(err, jetstream.ErrNoHeartbeat) {
-			continue // the client pulls again by itself
-		}
-		if err != nil {
-			it.Stop()
-			return err
-		}
-		if q.join(msg) >= w.o.MaxInFlight {
-			it.Drain() // enough; what is on the way is still taken in
-		}
-	}
-}
-
-// line is where commands wait for a slot. They are in hand while they wait: a
-// command that lay in the client's buffer unknown to the server would be
-// delivered again after its ack wait, and prepared twice.
-type line struct {
-	*Worker
-	slots      chan struct{}
-	open, work context.Context
-	waiting    atomic.Int64
-	entering   sync.WaitGroup // of those that wait
-}
-
-// join takes a command in and returns how many wait.
-func (q *line) join(msg jetstream.Msg) int {
-	waiting := q.waiting.Add(1)
-	q.entering.Add(1)
-	q.inHand.add(msg)
-	q.busy.Go(func() {
-		defer q.inHand.remove(msg)
-		entered := q.enter()
-		q.waiting.Add(-1)
-		q.entering.Done()
-		if !entered {
-			q.giveBack(msg)
-			return
-		}
-		defer func() { <-q.slots }()
-		q.handle(q.work, msg, false)
-	})
-	return int(waiting)
-}
-
-// enter waits for a slot; false when nothing more is begun.
-func (q *line) enter() bool {
-	select {
-	case <-q.open.Done():
-		return false
-	case q.slots <- struct{}{}:
-	}
-	if q.open.Err() != nil { // both were ready
-		<-q.slots
-		return false
-	}
-	return true
+	return line.Read(open, w.js, c, func(msg jetstream.Msg) { w.handle(work, msg, false) })
 }
 
 // probe takes place commands one by one while the lane is closed and its time
@@ -136,7 +62,7 @@ func (w *Worker) probe(ctx, work context.Context, c jetstream.Consumer) error {
 			return nil
 		}
 		more := make(chan bool, 1)
-		w.busy.Go(func() { more <- w.probeWith(work, msg) })
+		w.inHand.Go(msg, func() { more <- w.probeWith(work, msg) })
 		select {
 		case <-ctx.Done():
 			return nil // the call goes on, and ends the probe
@@ -151,8 +77,6 @@ func (w *Worker) probe(ctx, work context.Context, c jetstream.Consumer) error {
 // probeWith works on one command of a probe, and reports whether the probe
 // needs another.
 func (w *Worker) probeWith(work context.Context, msg jetstream.Msg) (goOn bool) {
-	w.inHand.add(msg)
-	defer w.inHand.remove(msg)
 	w.handle(work, msg, true)
 	if w.lane.probing() && w.stopping.Err() == nil {
 		return true

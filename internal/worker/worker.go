@@ -15,6 +15,7 @@ import (
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/pull"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -68,12 +69,11 @@ type Worker struct {
 	suspects *suspects
 	metrics  *metrics
 	log      zerolog.Logger
-	inHand   inHand
+	inHand   pull.Hand
 	kv       jetstream.KeyValue // the bucket, once Run has found it
 
 	stopping  context.Context // ends with Run's: nothing new is begun
 	consuming atomic.Int32    // consumers that are being read
-	busy      sync.WaitGroup
 }
 
 // New joins the parts of a worker. It makes no request.
@@ -130,7 +130,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	defer stopLane()
-	go w.inHand.beat(work, w.o.AckWait/3)
+	go w.inHand.Beat(work, w.o.AckWait/3)
 	var loops sync.WaitGroup
 	loops.Go(func() { w.consume(ctx, work, place, true) })
 	loops.Go(func() { w.consume(ctx, work, follow, false) })
@@ -182,7 +182,7 @@ func (w *Worker) find(ctx context.Context) (place, follow jetstream.Consumer, st
 // recorded by what is left of this process.
 func (w *Worker) drain(abandon func()) {
 	done := make(chan struct{})
-	go func() { w.busy.Wait(); close(done) }()
+	go func() { w.inHand.Wait(); close(done) }()
 	end := min(w.o.DrainFor/10, 500*time.Millisecond) // for what stops when it is abandoned
 	abandoned := time.AfterFunc(w.o.DrainFor-end, abandon)
 	defer abandoned.Stop()
