@@ -110,7 +110,7 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	}
 	defer l.Close()
 	s, waits := rt.Config.Provider(p), rt.Config.Times
-	limiter := ratelimit.NewLocal(s.Rate.Requests, s.Rate.Window)
+	limiter := ratelimit.New(rt.JS, ratelimit.Options{Provider: p, Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
 	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: limiter, Observe: observe(rt.Metrics, p)})
 	defer http.Close()
 	orders := queue.New(rt.JS)
@@ -128,7 +128,7 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	}
 	w, err := worker.New(rt.JS, l, orders, provider, limiter, worker.Options{
 		Provider: p, Instance: rt.Instance, Namespace: namespace, MaxInFlight: rt.Config.MaxInFlight,
-		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: waits.HoldDown, AbsenceWait: waits.AbsenceWait,
+		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: waits.HoldDown, AbsenceWait: waits.AbsenceWait, Window: s.Rate.Window,
 		Times: times(waits), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics,
 	})
 	if err != nil {

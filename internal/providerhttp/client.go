@@ -103,21 +103,17 @@ func New(cfg Config) *Client {
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Read sends a request that changes nothing at the provider. It takes a permit
-// first, and waits for one until ctx ends.
+// first, for the use that ctx bears (see ratelimit.WithUse), and waits for one
+// until ctx ends.
 func (c *Client) Read(ctx context.Context, r Request) (*Response, error) {
 	if c.cfg.Limiter == nil {
 		return nil, c.unsent(r, MethodRead, errors.New("no limiter is configured"))
 	}
-	permit, err := c.cfg.Limiter.Take(ctx, ratelimit.ForCheck)
+	permit, err := c.cfg.Limiter.Take(ctx, ratelimit.UseOf(ctx))
 	if err != nil {
 		return nil, c.unsent(r, MethodRead, fmt.Errorf("no permit: %w", scrub(err)))
 	}
-	return c.send(ctx, r, MethodRead, func() error {
-		if !permit.Fresh(time.Now()) {
-			return errStalePermit
-		}
-		return nil
-	})
+	return c.send(ctx, r, MethodRead, permit.Check)
 }
 
 // Create sends a request that may buy something. It needs a guard in ctx and

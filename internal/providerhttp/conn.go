@@ -15,11 +15,10 @@ import (
 // Reasons why a write is refused. They never leave a request half sent: a
 // refused write hands over no byte.
 var (
-	errNoGuard     = errors.New("no send guard: nothing may be created")
-	errStalePermit = errors.New("the permit grew too old before the request could be sent")
-	errNoExchange  = errors.New("the connection belongs to no request")
-	errOver        = errors.New("the request was given up before it was sent")
-	errSecondTime  = errors.New("the request has been sent on another connection")
+	errNoGuard    = errors.New("no send guard: nothing may be created")
+	errNoExchange = errors.New("the connection belongs to no request")
+	errOver       = errors.New("the request was given up before it was sent")
+	errSecondTime = errors.New("the request has been sent on another connection")
 )
 
 // exchange is one request's right to write. It outlives no request: once

@@ -20,7 +20,7 @@ func mergeStream(have, want jetstream.StreamConfig) (jetstream.StreamConfig, []s
 	out.Description, out.Subjects = want.Description, want.Subjects
 	out.Retention, out.Storage, out.Discard = want.Retention, want.Storage, want.Discard
 	out.MaxConsumers, out.MaxMsgsPerSubject, out.MaxMsgSize = want.MaxConsumers, want.MaxMsgsPerSubject, want.MaxMsgSize
-	out.Duplicates = want.Duplicates
+	out.Duplicates, out.RePublish = want.Duplicates, want.RePublish
 	out.AllowRollup, out.AllowDirect, out.AllowMsgSchedules = want.AllowRollup, want.AllowDirect, want.AllowMsgSchedules
 	out.AllowMsgTTL, out.SubjectDeleteMarkerTTL = want.AllowMsgTTL, want.SubjectDeleteMarkerTTL
 	// The server refuses to take a denial back, and an operator who denied more

@@ -143,6 +143,9 @@ func (s Settings) permits(p messages.Provider) jetstream.StreamConfig {
 	c.MaxMsgs = int64(ps.Rate.Requests)
 	c.MaxAge = ps.Rate.Window + PermitSlack
 	c.DenyDelete, c.DenyPurge = true, true
+	// Workers that wait hear of every permit, so that they take turns instead of
+	// asking in vain. It is a plain message, and costs nothing where nobody waits.
+	c.RePublish = &jetstream.RePublish{Source: p.PermitSubject(), Destination: p.TurnSubject()}
 	c.Metadata[MetaProvider] = string(p)
 	c.Metadata[MetaRate] = ps.Rate.String()
 	c.Metadata[MetaTimeout] = ps.Timeout.String()

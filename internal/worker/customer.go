@@ -7,6 +7,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -26,7 +27,7 @@ func (t *task) carryOut(ctx context.Context) error {
 	}
 	follower, able := t.provider.(providers.Follower)
 	if able && t.entry.Event.State == messages.ActionRequired {
-		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)
+		asked, cancel := context.WithTimeout(ratelimit.WithUse(ctx, ratelimit.ForCustomer), t.o.Timeout)
 		err := ask(follower, asked, t.purchase(t.referenceOf(t.recordedN())))
 		cancel()
 		e := providers.AsError(err)

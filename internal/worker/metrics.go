@@ -8,9 +8,9 @@ import (
 
 // metrics of one worker. Labels are bounded: no order, no tenant.
 type metrics struct {
-	events                                       *prometheus.CounterVec
-	calls, conflicts, stalePermits, panics, dead prometheus.Counter
-	laneClosed                                   prometheus.Gauge
+	events                         *prometheus.CounterVec
+	calls, conflicts, panics, dead prometheus.Counter
+	laneClosed                     prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
@@ -22,17 +22,16 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "beltline", Subsystem: "worker", Name: "events_total", Help: "Events written, by kind and type.", ConstLabels: labels,
 		}, []string{"kind", "type"}),
-		calls:        counter("creates_total", "Creating calls made under an intent."),
-		conflicts:    counter("intent_conflicts_total", "Intents lost to another writer."),
-		stalePermits: counter("stale_permits_total", "Permits thrown away because they were too old when the request was due."),
-		panics:       counter("panics_total", "Commands that made the worker panic."),
-		dead:         counter("dead_letters_total", "Commands moved to the dead letters."),
+		calls:     counter("creates_total", "Creating calls made under an intent."),
+		conflicts: counter("intent_conflicts_total", "Intents lost to another writer."),
+		panics:    counter("panics_total", "Commands that made the worker panic."),
+		dead:      counter("dead_letters_total", "Commands moved to the dead letters."),
 		laneClosed: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "beltline", Subsystem: "worker", Name: "lane_closed", Help: "1 while the provider's lane is not open.", ConstLabels: labels,
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.events, m.calls, m.conflicts, m.stalePermits, m.panics, m.dead, m.laneClosed)
+		r.MustRegister(m.events, m.calls, m.conflicts, m.panics, m.dead, m.laneClosed)
 	}
 	return m
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -128,6 +129,9 @@ func (t *task) tellLane(ctx context.Context, e *providers.Error) {
 		t.lane.close(ctx, e, 0)
 	case e.RetryAfter > 0:
 		t.lane.close(ctx, e, e.RetryAfter)
+	case e.HTTPStatus == http.StatusTooManyRequests:
+		// Without a word on how long: what it counted has left its window then.
+		t.lane.close(ctx, e, t.o.Window)
 	}
 }
 

@@ -34,7 +34,7 @@ func (t *task) place(ctx context.Context) error {
 		}
 		return err
 	}
-	plan, err := t.prepare(ctx)
+	plan, err := t.prepare(ratelimit.WithUse(ctx, ratelimit.ForPrepare))
 	if err != nil {
 		return t.notPlaced(ctx, err)
 	}
@@ -270,10 +270,8 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 	// take for ended must not let anything out.
 	ctx = providers.WithSendGuard(ctx, func() error {
 		now := time.Now()
-		// Without its monotonic reading too: that stands still while a machine sleeps.
-		if !permit.Fresh(now) || !permit.Fresh(now.Round(0)) {
-			t.metrics.stalePermits.Inc()
-			return errors.New("the permit is too old")
+		if err := permit.Check(); err != nil {
+			return err
 		}
 		deadline, _ := ctx.Deadline()
 		if deadline.After(begun.Add(t.o.Lease)) || now.After(deadline) || until.Sub(t.o.Now()) < deadline.Sub(now) {

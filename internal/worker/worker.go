@@ -26,6 +26,7 @@ type Ledger interface {
 	Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error)
 	Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error)
 	At(ctx context.Context, seq uint64) (*ledger.Entry, error)
+	NextOf(ctx context.Context, seq uint64, p messages.Provider, typ messages.Type) (*ledger.Entry, error)
 }
 
 // Queue is what the worker needs of the command queue.
@@ -44,6 +45,8 @@ type Options struct {
 	MaxInFlight int
 	// Timeout < Lease < AckWait < HoldDown: the order that design keeps.
 	Timeout, Lease, AckWait, HoldDown time.Duration
+	// Window is that of the provider's rate limit; 0 is the documented one.
+	Window time.Duration
 	// AbsenceWait bounds how long a doubt is worked on before the operator is asked.
 	AbsenceWait time.Duration
 	Times       order.Times
@@ -71,6 +74,7 @@ type Worker struct {
 	log      zerolog.Logger
 	inHand   pull.Hand
 	kv       jetstream.KeyValue // the bucket, once Run has found it
+	turns    turnBook
 
 	stopping  context.Context // ends with Run's: nothing new is begun
 	consuming atomic.Int32    // consumers that are being read
@@ -91,6 +95,9 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 	}
 	if o.DrainFor <= 0 {
 		o.DrainFor = o.Lease
+	}
+	if o.Window <= 0 {
+		o.Window = reg.RateLimit.Window
 	}
 	o.MaxInFlight = max(o.MaxInFlight, 1)
 	w := &Worker{

@@ -1,0 +1,31 @@
+package worker_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+// A provider that says "too many" and not for how long has counted one window.
+func TestLane_TooManyWithoutAWordOnHowLongClosesItForOneWindow(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	lanes := b.lanes()
+	s.next(step{err: &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: "http_429", HTTPStatus: http.StatusTooManyRequests}})
+	b.submit(offer("o1"))
+	o := b.options(messages.GamesDrop, "w1")
+	o.Window = 600 * time.Millisecond
+	b.work(s, o)
+	begun := time.Now()
+	seen := b.lane(lanes, "closed", func(v laneValue) bool { return v.State == "closed" })
+	if v := seen[len(seen)-1]; v.Reason != "http_429" || v.Until.Before(begun.Add(o.Window)) {
+		t.Errorf("%+v", v)
+	}
+	b.ends("o1")
+	if e := b.until("placed again", func(e *messages.Event) bool { return e.Type == messages.Placing && e.Attempt == 2 }); e.Time.Before(begun.Add(o.Window)) {
+		t.Errorf("placed again %s too early", begun.Add(o.Window).Sub(e.Time))
+	}
+}
