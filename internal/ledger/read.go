@@ -94,6 +94,7 @@ func (l *Ledger) insist(ctx context.Context, q getRequest) (*raw, error) {
 type getRequest struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"`
 }
 
 // raw is a stored message.

@@ -10,3 +10,6 @@ var (
 
 // PayoutKey is the key of a target's turn.
 var PayoutKey = payoutKey
+
+// TurnsMark says that all doubts of the ledger have their keys in the bucket.
+const TurnsMark = turnsMark

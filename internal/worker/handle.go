@@ -114,7 +114,12 @@ func (t *task) run(ctx context.Context) error {
 	if tooOften {
 		return t.giveUp(ctx)
 	}
-	return t.advance(ctx)
+	before := t.entry.Seq
+	err = t.advance(ctx)
+	if err == nil && t.entry.Seq != before {
+		t.leaveTurn(ctx)
+	}
+	return err
 }
 
 // read takes the command apart and checks that subject and body agree.

@@ -16,7 +16,6 @@ import (
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
-	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // A payout bears no key of ours. One whose answer was lost is known again only
@@ -27,7 +26,8 @@ import (
 //
 // The key of a turn decides nothing by itself: it names the orders to look at,
 // whose turn it is first, and the ledger tells whether one of them is in doubt.
-// So no crash can leave a turn taken for good, and none can be skipped:
+// So no crash can leave a turn taken for good, and none can be skipped (what
+// becomes of that when the keys are lost stands in turns.go):
 //
 //   - who takes a turn over writes the key, and then looks at the orders named
 //     once more;
@@ -38,6 +38,7 @@ import (
 
 // turn is a turn that an order has taken.
 type turn struct {
+	mark     string // of the bucket, from before the key was read
 	key      string
 	value    []byte
 	revision uint64
@@ -58,7 +59,7 @@ const longestTurn = time.Minute
 func payoutKey(p messages.PartnerPayoutParams) string {
 	account := strings.ToLower(strings.Join(strings.Fields(p.Account), ""))
 	sum := sha256.Sum256([]byte(strings.TrimSpace(p.MethodID) + "\x00" + account))
-	return "lease.payout." + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:24])
+	return turnPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:24])
 }
 
 // takeTurn takes the order's turn where its kind has turns, or fails with
@@ -68,12 +69,21 @@ func (t *task) takeTurn(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	mark, err := t.complete(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
 	defer cancel()
 	held, err := t.readTurn(ctx, payoutKey(params))
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if t.turn != nil {
+			t.turn.mark = mark
+		}
+	}()
 	others := slices.DeleteFunc(slices.Clone(held.orders), func(key string) bool { return key == t.entry.Event.Key() })
 	if err := t.lookAt(ctx, others, held); err != nil {
 		return err
@@ -172,12 +182,12 @@ func (t *task) keepTurn(ctx context.Context) error {
 	defer cancel()
 	revision, err := t.kv.Update(ctx, t.turn.key, t.turn.value, t.turn.revision)
 	if err != nil {
-		return &providers.Error{
-			Op: "turn", Class: providers.Retryable, Code: providers.CodeNotSent,
-			Message: "another payout to the same target may be under way", Err: err,
-		}
+		return notOurs(err)
 	}
 	t.turn.revision = revision
+	if err := t.stillComplete(ctx); err != nil {
+		return notOurs(err)
+	}
 	return nil
 }
 
