@@ -242,7 +242,7 @@ func TestCommands_ARefusedCancelDuringTheCallLosesNothing(t *testing.T) {
 	s.next(step{buy: true, hold: hold, entered: entered})
 	b.work(s, b.options(messages.GamesDrop, "w1"))
 	b.submit(offer("o1"))
-	<-entered
+	signal(t, entered)
 	b.follow("o1", order.Change{Input: order.CancelDenied, Origin: "ORDERS:2"})
 	close(hold)
 	b.ends("o1")

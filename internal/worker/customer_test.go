@@ -188,7 +188,7 @@ func TestCustomer_AnOrderThatMovesOnMeanwhileIsNotAskedAbout(t *testing.T) {
 		return errAway
 	})
 	b.request(messages.Cancel, "o1")
-	<-silent
+	signal(t, silent)
 	b.follow("o1", order.Change{Input: order.SeenSucceeded, Deliverable: []byte(`{}`)})
 	if e := b.answered(messages.CancelRefused); e.State != messages.Succeeded {
 		t.Errorf("refused in %s", e.State)
@@ -222,7 +222,7 @@ func TestCustomer_AnAnswerThatMeetsAnotherStateContradictsOrIsARefusal(t *testin
 				return c.says
 			})
 			b.request(messages.Cancel, "o1")
-			<-entered
+			signal(t, entered)
 			b.follow("o1", order.Change{Input: order.SeenSucceeded, Deliverable: []byte(`{}`)})
 			close(leave)
 			if e := b.answered(c.typ); e.State != messages.Succeeded || e.NeedsOperator != c.operator {

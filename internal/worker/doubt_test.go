@@ -149,7 +149,7 @@ func TestOwnership_AStaleWorkersAnswerDecidesTheDoubt(t *testing.T) {
 	s.next(step{buy: true, hold: hold, entered: entered})
 	b.work(s, b.options(messages.BalanceSteam, "w1"))
 	b.submit(topup("o1"))
-	<-entered
+	signal(t, entered)
 	b.work(s, b.options(messages.BalanceSteam, "w2"))
 	// The server delivers the command again only when the first worker is silent;
 	// a check, as a timer would send it, stands in for that.
@@ -169,7 +169,7 @@ func TestOwnership_ASideEventDuringTheCallDoesNotLoseTheOutcome(t *testing.T) {
 	s.next(step{buy: true, hold: hold, entered: entered})
 	b.work(s, b.options(messages.GamesDrop, "w1"))
 	b.submit(offer("o1"))
-	<-entered
+	signal(t, entered)
 	b.follow("o1", order.Change{Input: order.ConfirmRequest, Origin: "ORDERS:9"})
 	close(hold)
 	if e := b.ends("o1"); e.State != messages.Succeeded {

@@ -44,7 +44,7 @@ func TestDrain_TheCallInFlightIsRecordedAndTheRestGivenBackAtOnce(t *testing.T) 
 	o := patiently(b.options(messages.GamesDrop, "w1"))
 	o.MaxInFlight = 1
 	stop, ended := b.runs(s, o, &permits{})
-	<-entered
+	signal(t, entered)
 	for i := range n { // some lie in the client's buffer, some wait for the slot
 		b.submit(offer(fmt.Sprintf("o%d", i)))
 	}
@@ -81,7 +81,7 @@ func TestDrain_AWorkerThatWaitsForPermitsStopsAtOnce(t *testing.T) {
 	l := noPermits{make(chan struct{}, 10)}
 	b.submit(offer("o1"))
 	stop, ended := b.runs(s, patiently(b.options(messages.GamesDrop, "w1")), l)
-	<-l.asked
+	signal(t, l.asked)
 	begun := time.Now()
 	stop()
 	wantEnd(t, ended)
@@ -107,7 +107,7 @@ func TestDrain_AHungCallIsLeftToItsLease(t *testing.T) {
 	o.DrainFor = 100 * time.Millisecond
 	b.submit(offer("o1"))
 	stop, ended := b.runs(s, o, &permits{})
-	<-entered
+	signal(t, entered)
 	begun := time.Now()
 	stop()
 	wantEnd(t, ended)
@@ -134,7 +134,7 @@ func TestDrain_AnAnswerAfterTheEndIsStillRecorded(t *testing.T) {
 	o.DrainFor = 50 * time.Millisecond
 	b.submit(offer("o1"))
 	stop, ended := b.runs(s, o, &permits{})
-	<-entered
+	signal(t, entered)
 	stop()
 	wantEnd(t, ended)
 	close(hold)
@@ -179,7 +179,7 @@ func TestRestart_OfTheServerLosesNoOutcome(t *testing.T) {
 	o.MaxInFlight = n
 	b.work(s, o)
 	for _, e := range entered {
-		<-e
+		signal(t, e)
 	}
 	srv.Stop()
 	for _, h := range holds {
@@ -207,7 +207,7 @@ func TestOwnership_AnAnswerAfterTheRepeatIsLateEvidence(t *testing.T) {
 	s.next(step{buy: true, hold: hold, entered: entered})
 	b.work(s, b.options(messages.GamesDrop, "w1"))
 	b.submit(offer("o1"))
-	<-entered
+	signal(t, entered)
 	b.work(s, b.options(messages.GamesDrop, "w2"))
 	b.poke("o1")
 	b.ends("o1") // the repeat was refused as a duplicate
@@ -229,7 +229,7 @@ func TestOwnership_AStaleWorkersRefusalDecidesTheDoubtToo(t *testing.T) {
 	s.next(step{err: errNo, hold: hold, entered: entered})
 	b.work(s, b.options(messages.BalanceSteam, "w1"))
 	b.submit(topup("o1"))
-	<-entered
+	signal(t, entered)
 	b.work(s, b.options(messages.BalanceSteam, "w2"))
 	b.poke("o1")
 	b.becomes("o1", messages.Unresolved)
@@ -264,7 +264,7 @@ func TestOwnership_AnOperatorsDecisionDuringALookIsKept(t *testing.T) {
 	}
 	b.work(s, b.options(messages.GamesDrop, "w1"))
 	b.placed("o1")
-	<-decided
+	signal(t, decided)
 	b.drained()
 	if got := b.path("o1"); got != "accepted placing processing succeeded" {
 		t.Errorf("path %s", got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -160,6 +161,17 @@ func (b *bench) becomes(id string, state messages.Type) *messages.Event {
 	return b.until(id+" "+string(state), func(e *messages.Event) bool { return e.OrderID == id && e.State == state })
 }
 
+// signal waits for a signal that must come. Without a deadline a test that
+// failed in some other way would hang, and hide how.
+func signal(t *testing.T, ch <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(2 * patience):
+		t.Fatal("a signal never came")
+	}
+}
+
 // path lists the types of an order's events.
 func (b *bench) path(id string) string {
 	b.t.Helper()
@@ -305,8 +317,14 @@ func (b *bench) workOn(books worker.Ledger, s providers.Provider, o worker.Optio
 	stop = func() {
 		once.Do(func() {
 			cancel()
-			if err := <-ended; err != nil {
-				b.t.Errorf("worker ended with %v", err)
+			select {
+			case err := <-ended:
+				if err != nil {
+					b.t.Errorf("worker ended with %v", err)
+				}
+			case <-time.After(3 * patience): // longer than any DrainFor
+				stacks := make([]byte, 1<<20)
+				b.t.Errorf("the worker did not end:\n%s", stacks[:runtime.Stack(stacks, true)])
 			}
 		})
 	}

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/ratelimit"
@@ -268,9 +270,20 @@ func TestLane_AnOrderThatWaitedForItsPermitWhileItClosedIsNotSent(t *testing.T) 
 	s.next(step{err: &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: "429", RetryAfter: time.Hour}})
 	b.submit(offer("o1"))
 	b.submit(offer("o2"))
-	b.workWith(s, patiently(b.options(messages.GamesDrop, "w1")), l)
+	o := patiently(b.options(messages.GamesDrop, "w1"))
+	// The key says so before the worker has heard that its write was stored: until
+	// then the other order may still be sent.
+	known := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(known) })
+	o.Log = o.Log.Hook(zerolog.HookFunc(func(_ *zerolog.Event, _ zerolog.Level, text string) {
+		if strings.HasPrefix(text, "lane closed") {
+			tell()
+		}
+	}))
+	b.workWith(s, o, l)
 	b.lane(lanes, "closed", func(v laneValue) bool { return v.State == "closed" })
 	b.until("put off", func(e *messages.Event) bool { return e.State == messages.Retrying })
+	signal(t, known)
 	close(closed)
 	for {
 		msg, err := acks.NextMsg(patience)

@@ -58,7 +58,7 @@ func TestPoll_TheWaitBetweenLooksGrows(t *testing.T) {
 	o.Times = order.Times{PollFirst: 300 * time.Millisecond, PollMax: time.Minute, BlockedMax: time.Minute}
 	b.work(s, o)
 	b.placed("o1")
-	<-enough
+	signal(t, enough)
 	// A timer is never early: from the fourth look on a wait is half of an age of
 	// three first waits at least.
 	for i := 1; i < len(at); i++ {

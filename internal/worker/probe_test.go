@@ -30,7 +30,7 @@ func TestLane_OnlyOneReplicaProbes(t *testing.T) {
 	for i := range 3 {
 		b.work(s, patiently(b.options(messages.GamesDrop, fmt.Sprintf("w%d", i))))
 	}
-	<-entered
+	signal(t, entered)
 	// A look at an order proves that the workers go on with other things.
 	b.placed("other")
 	b.until("a look", func(e *messages.Event) bool { return e.OrderID == "other" && e.State == messages.Succeeded })
@@ -62,7 +62,7 @@ func TestLane_AProberThatDiesIsFollowedByTheNextWhenItsTimeIsOver(t *testing.T) 
 
 func TestLane_AProbeWalksPastTheLeftoversOfEndedOrders(t *testing.T) {
 	t.Parallel()
-	b, s := newBench(t), newShop()
+	b, s := patientBench(t), newShop() // a probe that takes its time on a slow machine is still one
 	b.setLane(laneValue{State: "closed", Until: time.Now().Add(50 * time.Millisecond)})
 	lanes := b.lanes()
 	for i := range 40 {
@@ -74,7 +74,9 @@ func TestLane_AProbeWalksPastTheLeftoversOfEndedOrders(t *testing.T) {
 	s.next(step{err: errNo}) // refused, which says nothing of our account
 	b.submit(offer("refused"))
 	b.submit(offer("o1"))
-	b.work(s, b.options(messages.GamesDrop, "w1"))
+	o := patiently(b.options(messages.GamesDrop, "w1"))
+	o.Times.PollFirst = time.Second // so long it waits for the next command
+	b.work(s, o)
 	b.ends("o1")
 	seen := b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
 	if got := count(seen, "probing"); got != 1 {

@@ -148,7 +148,7 @@ func TestSend_WithTheLedgerNearlyFullNothingIsBoughtAndOutcomesAreStored(t *test
 	s.next(step{buy: true, hold: hold, entered: entered})
 	stop := b.work(s, b.options(messages.GamesDrop, "w1"))
 	b.submit(offer("o1"))
-	<-entered
+	signal(t, entered)
 	e, seq := b.accept(offer("o2"))
 	for i, size := range []int{20 << 10, 1} { // until the last fifth begins
 		o := offer(fmt.Sprintf("filler%d-0", i))
