@@ -382,6 +382,13 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 			park(s, "exchanger", "exchange")
 			s.incident(15.5, "worker-exchanger-0", check.Killed)
 		}},
+		"set aside after two deaths": {"though the exchanger can be asked", func(s *scene) {
+			park(s, "exchanger", "exchange")
+			s.event(17, "n1", "unresolved", fields{"needs_operator": true, "error": fields{"code": "command_unprocessable"}})
+			s.incident(15.5, "worker-exchanger-0", check.Killed)
+			s.incident(15.6, "worker-exchanger-1", check.Killed)
+			s.incident(15.7, "worker-gamesdrop-1", check.Killed)
+		}},
 		"a deposit with one link lost": {"though SkinsBack can be asked", func(s *scene) {
 			park(s, "skinsback", "deposit")
 			s.incident(15.5, "worker-skinsback-0", check.Killed)
@@ -403,17 +410,33 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 	}
 }
 
+func TestI15_AnOrderThatThreeDeathsMetMayBeSetAside(t *testing.T) {
+	t.Parallel()
+	s := whole()
+	s.ordered("n1", "exchanger", "exchange")
+	s.event(14, "n1", "accepted")
+	s.event(15, "n1", "placing", fields{"provider_ref": fields{"api_id": "7"}})
+	for i := range 3 {
+		s.incident(15+float64(i)/10, "worker-exchanger-0", check.Killed)
+	}
+	s.event(16, "n1", "unresolved", fields{"needs_operator": true, "error": fields{"code": "command_unprocessable"}})
+	mustPass(t, s, "I15")
+}
+
 func TestReport_ShowsTheFirstCounterExampleWithEverythingAroundIt(t *testing.T) {
 	t.Parallel()
 	s := whole()
 	s.buy(15, "balancesteam", "create_topup", "p1", "", "999", "7", "RUB")
 	s.incident(14.5, "worker-gamesdrop-1", check.Killed)
+	s.incident(14.6, "dispatcher-1", check.Killed)
+	s.Logs["worker-balancesteam-0"] = `{"time":"2026-11-21T20:00:13.5Z","tenant":"acme","order_id":"p1","message":"lease is over"}` + "\n" +
+		`{"time":"2026-11-21T20:00:13.6Z","tenant":"bolt","order_id":"p1","message":"of another tenant"}`
 	var out bytes.Buffer
 	check.Check(s.History).Write(&out)
 	text := out.String()
 	order := []string{
 		"I1 broken: bought at most once", "acme/p1: bought 2 times, not 1", "timeline of acme/p1",
-		"event 1 accepted", "event 2 placing", "received create_topup", "committed create_topup", "worker-balancesteam-1 killed", "event 3 unresolved",
+		"event 1 accepted", "event 2 placing", "received create_topup", "committed create_topup", "worker-balancesteam-1 killed", "worker-balancesteam-0: lease is over", "event 3 unresolved",
 		"committed create_topup, request 7, id 999, for p1, sum 7 RUB",
 	}
 	rest := text
@@ -429,7 +452,32 @@ func TestReport_ShowsTheFirstCounterExampleWithEverythingAroundIt(t *testing.T) 
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "worker-gamesdrop-1") {
-		t.Error("a worker that cannot have touched the order is shown")
+	for _, other := range []string{"worker-gamesdrop-1", "dispatcher-1", "another tenant"} {
+		if strings.Contains(text, other) {
+			t.Errorf("%s is shown, which cannot have touched the order then", other)
+		}
+	}
+}
+
+func TestRecoveries_AreFromTheOwnersDeathToTheNextEvent(t *testing.T) {
+	t.Parallel()
+	s := newScene()
+	s.Logs["worker-gamesdrop-0"] = `{"instance":"w@a"}` + "\n" + `{"instance":"w@b"}`
+	placed := func(id, owner string, when, next float64) {
+		s.ordered(id, "gamesdrop", "offer")
+		s.event(1, id, "accepted")
+		s.event(when, id, "placing", fields{"work": fields{"owner": owner}})
+		s.event(next, id, "unresolved")
+	}
+	placed("before", "w@a", 2, 3)  // it was answered while its owner lived
+	placed("after", "w@a", 2, 7)   // 3 s after the death at 4, not 1 s after the one at 6
+	placed("another", "w@b", 5, 8) // the second life: 2 s after the death at 6
+	placed("unknown", "other@x", 2, 9)
+	s.incident(4, "worker-gamesdrop-0", check.Killed)
+	s.incident(6, "worker-gamesdrop-0", check.Killed)
+	s.incident(2.5, "worker-gamesdrop-1", check.Killed)
+	got := check.Recoveries(s.History)
+	if len(got) != 2 || got[0] != 2*time.Second || got[1] != 3*time.Second {
+		t.Errorf("%v", got)
 	}
 }

@@ -24,6 +24,9 @@ func honest(v *view, say tell) (looked int) {
 		if !v.troubled(s, intents[0].Stored, last.Stored) {
 			say(s.key, "is the operator's (%s), and nothing went wrong between intent and answer", last.code())
 		}
+		if last.code() == "command_unprocessable" && v.deaths(s, last.Stored) >= deadly {
+			continue // as the contract says; that others were killed with it cannot be known
+		}
 		switch s.order.Kind {
 		case "exchange":
 			say(s.key, "is the operator's (%s), though the exchanger can be asked", last.code())
@@ -35,6 +38,20 @@ func honest(v *view, say tell) (looked int) {
 		}
 	}
 	return looked
+}
+
+// deadly is how many deaths of its workers the contract gives an order before
+// it is set aside.
+const deadly = 3
+
+// deaths counts the workers of the order's provider that died in its lifetime.
+func (v *view) deaths(s *story, until time.Time) (n int) {
+	for _, i := range v.incidents(s.events[0].Stored, until, "worker-"+s.order.Provider) {
+		if i.Deed == Killed || i.Deed == Exited {
+			n++
+		}
+	}
+	return n
 }
 
 // troubled reports whether a process that could have worked on the order was

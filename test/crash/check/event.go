@@ -43,6 +43,7 @@ type event struct {
 	} `json:"error"`
 	Work struct {
 		Nonce string `json:"nonce"`
+		Owner string `json:"owner"`
 	} `json:"work"`
 }
 

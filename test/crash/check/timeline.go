@@ -1,6 +1,7 @@
 package check
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -58,15 +59,54 @@ func (v *view) lines(s *story) []line {
 			to = l.at
 		}
 	}
-	provider := ""
-	if s.order != nil {
-		provider = s.order.Provider
-	}
 	for _, i := range v.incidents(from.Add(-around), to.Add(around)) {
-		if strings.HasPrefix(i.Program, "worker-") && i.Program != "worker-"+provider {
-			continue
+		if s.concerns(i) {
+			all = append(all, line{i.Time, "nemesis", strings.TrimSpace(fmt.Sprintf("%s %s %s", i.Process, i.Deed, i.Note))})
 		}
-		all = append(all, line{i.Time, "nemesis", strings.TrimSpace(fmt.Sprintf("%s %s %s", i.Process, i.Deed, i.Note))})
+	}
+	return append(all, v.logged(s)...)
+}
+
+// concerns reports whether what was done to a process or a shop can have
+// touched the order: a dispatcher only until the order was placed.
+func (s *story) concerns(i Incident) bool {
+	provider := s.provider()
+	if i.Program == "dispatcher" {
+		intents := s.intents()
+		return len(intents) == 0 || i.Time.Before(intents[0].Stored)
+	}
+	return slices.Contains([]string{"nats-server", "worker-" + provider, "naive", provider}, i.Program)
+}
+
+// provider is the order's, as upstream named it or as its first event does.
+func (s *story) provider() string {
+	if s.order != nil {
+		return s.order.Provider
+	}
+	if len(s.events) > 0 {
+		return s.events[0].Provider
+	}
+	return ""
+}
+
+// logged is what the processes said of the order.
+func (v *view) logged(s *story) []line {
+	tenant, id, _ := strings.Cut(s.key, "/")
+	var all []line
+	for process, log := range v.Logs {
+		for text := range strings.SplitSeq(log, "\n") {
+			if !strings.Contains(text, `"`+id+`"`) {
+				continue
+			}
+			var said struct {
+				Time                          time.Time
+				Tenant, Message, Error, Input string
+				OrderID                       string `json:"order_id"`
+			}
+			if json.Unmarshal([]byte(text), &said) == nil && said.Tenant == tenant && said.OrderID == id {
+				all = append(all, line{said.Time, "log", strings.TrimSpace(process + ": " + said.Message + " " + said.Input + " " + said.Error)})
+			}
+		}
 	}
 	return all
 }

@@ -39,11 +39,31 @@ type Result struct {
 	Wrong       int            `json:"wrong"` // not as told, or another sum
 	Operator    map[string]int `json:"operator"`
 	// Healed is how long after the last fault the last order ended, in seconds.
-	Healed int            `json:"healed"`
-	Broken map[string]int `json:"broken,omitempty"` // findings by invariant
+	Healed int `json:"healed"`
+	// Recovery is from a worker's death to the next event of an order that it
+	// had in hand, in milliseconds, more deaths and the healing included.
+	Recovery Recovery       `json:"recovery"`
+	Broken   map[string]int `json:"broken,omitempty"` // findings by invariant
 
 	Bundle string        `json:"-"`
 	Report *check.Report `json:"-"`
+}
+
+// Recovery is a distribution of waits.
+type Recovery struct {
+	Orders int   `json:"orders"`
+	P50    int64 `json:"p50"`
+	P99    int64 `json:"p99"`
+	Max    int64 `json:"max"`
+}
+
+func recovery(h *check.History) Recovery {
+	all := check.Recoveries(h)
+	n := len(all)
+	if n == 0 {
+		return Recovery{}
+	}
+	return Recovery{n, all[n/2].Milliseconds(), all[(n*99)/100].Milliseconds(), all[n-1].Milliseconds()}
 }
 
 // OK reports whether every invariant held.
@@ -60,7 +80,7 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive,
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
 		Deaths: j.Count(check.Killed, "nats-server"), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
-		Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+		Callbacks: len(h.Hooks), Recovery: recovery(h), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 		Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
 	}
@@ -134,6 +154,7 @@ func (r *Result) Write(w io.Writer) {
 		{"lost", r.Lost, bound(r.Lost, deaths)},
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, deaths)},
 		{"the operator's", states(r.Operator), ""},
+		{"orders in hand at a death", r.Recovery.Orders, fmt.Sprintf("next event after %d ms (p50), %d ms (p99), %d ms (longest)", r.Recovery.P50, r.Recovery.P99, r.Recovery.Max)},
 		{"last order after the last fault", fmt.Sprintf("%ds", r.Healed), fmt.Sprintf("whole run %ds", r.Seconds)},
 	})
 	for _, v := range r.Report.Verdicts {

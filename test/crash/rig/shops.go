@@ -25,13 +25,15 @@ type shops struct {
 	secrets map[string]string // by the name of their variable
 	doors   map[string]*providertest.Door
 
+	paying sync.Mutex // of what customers and staff do about deposits
+
 	stop chan struct{}
 	busy sync.WaitGroup
 }
 
 const plenty = "1000000000"
 
-// patience of the staff of the exchanger with a bid that nobody pays.
+// unpaidFor is how long a bid or a deposit stands that nobody pays.
 const unpaidFor = 15 * time.Second
 
 func openShops(o *Options) *shops {
@@ -119,8 +121,9 @@ func (s *shops) heal() {
 	}
 }
 
-// staff of the exchanger pay out what customers have paid for, give up what
-// nobody pays for, and earn the partner something for the next payout.
+// staff of the shops do what customers have paid for, give up what nobody pays
+// for (a deposit whose pay link was lost among them), and earn the partner of
+// the exchanger something for the next payout.
 func (s *shops) staff() {
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
@@ -130,25 +133,56 @@ func (s *shops) staff() {
 			return
 		case <-again.C:
 		}
-		if s.site.Balance().Sign() == 0 {
-			s.site.SetBalance("250")
-		}
-		for _, p := range s.site.Payouts() {
-			switch {
-			case p.Status != 0 || time.Since(p.At) < 300*time.Millisecond:
-			case p.ID%7 == 0:
-				s.site.SetPayoutStatus(p.ID, 2) // cancelled: the money goes back
-			default:
-				s.site.SetPayoutStatus(p.ID, 1)
+		s.skinsStaff()
+		s.siteStaff()
+	}
+}
+
+// customer does something about a deposit, unless the shop has given it up. It
+// reports whether it was done.
+func (s *shops) customer(p *plan, reference string, do func(reference string) error) (done bool) {
+	s.paying.Lock()
+	defer s.paying.Unlock()
+	for _, d := range s.skins.DepositsOf(p.Account) {
+		if d.OrderID == reference && d.Status == skinsbacktest.Pending {
+			if err := do(reference); err != nil {
+				panic(err) // the shop has just shown it
 			}
+			done = true
 		}
-		for _, b := range s.site.Bids() {
-			switch {
-			case b.Status == "payed":
-				s.site.SetStatus(b.ID, "success")
-			case b.Status == "new" && b.DirectionID == exchangertest.DirectionCard && time.Since(b.At) > unpaidFor:
-				s.site.SetStatus(b.ID, "delete")
-			}
+	}
+	return done
+}
+
+func (s *shops) skinsStaff() {
+	s.paying.Lock()
+	defer s.paying.Unlock()
+	for _, d := range s.skins.Deposits() {
+		if d.Status == skinsbacktest.Pending && time.Since(d.Created) > unpaidFor {
+			_ = s.skins.Fail(d.OrderID, "timeout") // it is there: nothing is ever deleted
+		}
+	}
+}
+
+func (s *shops) siteStaff() {
+	if s.site.Balance().Sign() == 0 {
+		s.site.SetBalance("250")
+	}
+	for _, p := range s.site.Payouts() {
+		switch {
+		case p.Status != 0 || time.Since(p.At) < 300*time.Millisecond:
+		case p.ID%7 == 0:
+			s.site.SetPayoutStatus(p.ID, 2) // cancelled: the money goes back
+		default:
+			s.site.SetPayoutStatus(p.ID, 1)
+		}
+	}
+	for _, b := range s.site.Bids() {
+		switch {
+		case b.Status == "payed":
+			s.site.SetStatus(b.ID, "success")
+		case b.Status == "new" && b.DirectionID == exchangertest.DirectionCard && time.Since(b.At) > unpaidFor:
+			s.site.SetStatus(b.ID, "delete")
 		}
 	}
 }

@@ -226,28 +226,22 @@ func (u *upstream) take(ctx context.Context, seq uint64, body []byte) {
 
 // act is what the customer of an order does, once.
 func (u *upstream) act(ctx context.Context, p *plan, e told) {
-	reference := e.Ref["reference"]
+	reference, skins := e.Ref["reference"], u.shops.skins
 	switch {
 	case p.Kind == "deposit" && p.chance < 75:
-		u.must(u.shops.skins.Pay(reference, fmt.Sprintf("%d.%02d", 1+p.chance, p.chance)))
+		u.shops.customer(p, reference, func(r string) error { return skins.Pay(r, fmt.Sprintf("%d.%02d", 1+p.chance, p.chance)) })
 	case p.Kind == "deposit" && p.chance < 85:
-		u.must(u.shops.skins.Fail(reference, "timeout"))
+		u.shops.customer(p, reference, func(r string) error { return skins.Fail(r, "timeout") })
 	case p.Kind == "deposit":
-		u.must(u.shops.skins.Hold(reference, "17.05"))
-		pause(ctx, 300*time.Millisecond)
-		u.must(u.shops.skins.Release(reference))
+		if u.shops.customer(p, reference, func(r string) error { return skins.Hold(r, "17.05") }) {
+			pause(ctx, 300*time.Millisecond)
+			_ = skins.Release(reference) // it is there: it was held a moment ago
+		}
 	case e.Action == nil:
 	case e.Action.Confirm && p.chance < 60:
 		u.ask(ctx, p, "confirm")
 	case e.Action.Cancel && p.chance < 75 && p.chance >= 60:
 		u.ask(ctx, p, "cancel")
-	}
-}
-
-// must: the shop has what its own answer was read from.
-func (u *upstream) must(err error) {
-	if err != nil {
-		panic(err)
 	}
 }
 
