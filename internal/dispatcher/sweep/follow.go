@@ -17,6 +17,10 @@ import (
 // server says so with the last message; but the last messages may be erased.
 const idle = time.Second
 
+// heartbeat is how often the server says that a request for events still
+// stands. After two that did not come the client subscribes again.
+const heartbeat = 5 * time.Second
+
 // follow applies every event to the index until ctx ends, and closes caughtUp
 // when it has reached the end of the ledger for the first time.
 func (s *Sweeper) follow(ctx context.Context, x *index, caughtUp chan<- struct{}) {
@@ -39,19 +43,24 @@ func (s *Sweeper) read(ctx context.Context, x *index, reached func()) error {
 	if err != nil {
 		return err
 	}
-	events, err := c.Messages()
+	events, err := c.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return err
 	}
 	defer events.Stop()
 	defer context.AfterFunc(ctx, events.Stop)()
+	// Once it has caught up it waits without an end: the client counts missing
+	// heartbeats within one call only, so that short ones would never notice that
+	// a request was lost, and the sweeper would be blind from then on.
+	wait := jetstream.NextMaxWait(idle)
 	for ctx.Err() == nil {
-		msg, err := events.Next(jetstream.NextMaxWait(idle))
+		msg, err := events.Next(wait)
 		switch {
 		case err == nil:
 			s.take(x, msg, reached)
 		case errors.Is(err, nats.ErrTimeout):
 			reached()
+			wait = jetstream.NextContext(ctx)
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			continue // the client subscribes again by itself
 		default:

@@ -22,7 +22,7 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
@@ -72,9 +72,9 @@ func (c *candidate) all() []string {
 	return append([]string(nil), c.driven...)
 }
 
-func launch(t *testing.T, srv *natstest.Server, name string, edit func(*sweep.Options)) *candidate {
+func launch(t *testing.T, srv *natstest.Server, name string, edit func(*sweep.Options), opts ...nats.Option) *candidate {
 	t.Helper()
-	c := &candidate{nc: srv.Conn(t)}
+	c := &candidate{nc: srv.Conn(t, opts...)}
 	js, err := jetstream.New(c.nc)
 	must(t, err)
 	l, err := ledger.Open(t.Context(), c.nc, js, ledger.Options{})
