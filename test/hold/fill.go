@@ -37,7 +37,8 @@ type filling struct {
 	*system
 	paid  chan string   // references whose customers have paid
 	slots chan struct{} // orders on their way
-	held  atomic.Int64
+	// How far the orders are, by what this program has seen of them.
+	submitted, opened, called, held atomic.Int64
 
 	mu    sync.Mutex
 	known map[string]bool // orders on hold: an event may come twice
@@ -81,6 +82,7 @@ func (s *system) fill(ctx context.Context, n int) (time.Duration, error) {
 				if err := s.submit(ctx, "hold-"+strconv.Itoa(number)); err != nil {
 					f.fail(err)
 				}
+				f.submitted.Add(1)
 			}
 		})
 	}
@@ -109,10 +111,31 @@ func (f *filling) watch(ctx context.Context, begun time.Time) (time.Duration, er
 				last, moved = held, time.Now()
 			}
 			if time.Since(moved) > patience {
-				return 0, fmt.Errorf("only %d of %d orders came to be on hold\n%s", held, f.n, f.worker.tail())
+				return 0, fmt.Errorf("of %d orders %d were submitted, %d opened, %d called back for and %d on hold; %s\n%s",
+					f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, f.queues(ctx), f.worker.tail())
 			}
 		}
 	}
+}
+
+// queues tells what waits where, for whoever must find out why it does.
+func (s *system) queues(ctx context.Context) string {
+	var told []string
+	for stream, names := range map[string][]string{
+		messages.StreamOrders: {"dispatcher"}, messages.StreamCommands: {messages.SkinsBack.PlaceConsumer(), messages.SkinsBack.FollowConsumer()},
+	} {
+		for _, name := range names {
+			c, err := s.js.Consumer(ctx, stream, name)
+			if err != nil {
+				told = append(told, name+": "+err.Error())
+				continue
+			}
+			i := c.CachedInfo()
+			told = append(told, fmt.Sprintf("%s: %d pending, %d in hand, %d redelivered, %d pulls",
+				name, i.NumPending, i.NumAckPending, i.NumRedelivered, i.NumWaiting))
+		}
+	}
+	return strings.Join(told, "; ")
 }
 
 func (f *filling) fail(err error) {
@@ -129,6 +152,7 @@ func (f *filling) take(m jetstream.Msg) {
 		return
 	}
 	if a.Type == messages.ActionRequired {
+		f.opened.Add(1)
 		select {
 		case f.paid <- referenceOf(m):
 		case <-f.ended:
@@ -164,6 +188,7 @@ func (f *filling) call(ctx context.Context, number int) {
 			if err != nil && ctx.Err() == nil {
 				f.fail(err)
 			}
+			f.called.Add(1)
 		}
 	}
 }

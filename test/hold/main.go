@@ -69,7 +69,7 @@ func (o options) syncLine() string {
 	return ""
 }
 
-func run(ctx context.Context, o options, w io.Writer) error {
+func run(ctx context.Context, o options, w io.Writer) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -77,7 +77,13 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a folder of ours below the system's
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			say("the logs of all programs are in %s", dir)
+			return
+		}
+		_ = os.RemoveAll(dir)
+	}()
 	say("building the programs")
 	programs := filepath.Join(dir, "bin")
 	if err := build(ctx, programs); err != nil {
