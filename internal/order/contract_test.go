@@ -190,8 +190,7 @@ func expectedOfLookup(s scene) outcome {
 		order.SeenSucceeded: messages.Succeeded, order.SeenProcessing: messages.Processing,
 		order.SeenActionRequired: messages.ActionRequired, order.SeenOnHold: messages.OnHold, order.SeenFailed: messages.Failed,
 	}[s.input]
-	givenUp := s.state == messages.Failed || s.state == messages.Canceled || s.state == messages.Expired
-	switch {
+	switch givenUp := s.state == messages.Failed || s.state == messages.Canceled || s.state == messages.Expired; {
 	case s.input == order.SeenSecond: // whatever the state: it is money to account for
 		return writes(messages.LateEvidence)
 	case givenUp && (s.input == order.SeenSucceeded || s.input == order.SeenRevived):

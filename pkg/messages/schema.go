@@ -134,7 +134,7 @@ func eventSchema() schema {
 		"retry_at":       nullableTime("When it will be placed again."),
 		"hold_until":     nullableTime("Until when the provider holds it."),
 		"not_before":     nullableTime("Before it an operator may not decide to place again."),
-		"watch_until":    nullableTime("Until when a success may still be reversed."),
+		"watch_until":    nullableTime("Until when a success may still be reversed, or a deposit that an ended order left behind may still be paid."),
 		"metadata":       orNullSchema(texts),
 		"order":          schema{"description": "The order as submitted."},
 	})

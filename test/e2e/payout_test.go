@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -136,12 +139,17 @@ func TestExchanger_APayoutInDoubtHoldsUpItsOwnTargetOnly(t *testing.T) {
 	holders := map[string]bool{}
 	for key := range keys.Keys() {
 		entry, err := kv.Get(t.Context(), key)
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		holders[string(entry.Value())] = true
 	}
-	if text, _ := json.Marshal(holders); !holders["acme/lost"] || !holders["acme/other"] || len(holders) != 2 {
+	// The key of the other one, which is known to be under way, is about to be deleted.
+	delete(holders, "acme/other")
+	if text, _ := json.Marshal(holders); !holders["acme/lost"] || len(holders) != 1 {
 		t.Errorf("turns are held by %s", text)
 	}
 }
