@@ -17,6 +17,7 @@ import (
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/orders"
+	"github.com/beltline-io/beltline/internal/pull"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -58,8 +59,8 @@ type Options struct {
 	UnknownFor time.Duration
 	// LeaseFor is how long a dead sweeper is waited for [15s].
 	LeaseFor time.Duration
-	// HandleFor bounds the handling of one message. It must end before the
-	// consumer's AckWait, or two replicas work on the same message [20s].
+	// HandleFor bounds the handling of one message, which is in hand for so long
+	// at most [20s].
 	HandleFor time.Duration
 	// DrainFor bounds how long Run waits for messages in hand [10s].
 	DrainFor time.Duration
@@ -124,7 +125,7 @@ type Dispatcher struct {
 	sweeper  *sweep.Sweeper
 
 	consuming, draining atomic.Bool
-	busy                sync.WaitGroup
+	inHand              pull.Hand
 }
 
 // New joins the parts of a dispatcher. It makes no request.
@@ -178,10 +179,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	// What is in hand outlives ctx: an order that was accepted wants its command.
 	work, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
+	go d.inHand.Beat(work, max(consumer.CachedInfo().Config.AckWait/3, time.Millisecond))
 	var loops sync.WaitGroup
 	loops.Go(func() { d.pressure.watch(ctx) })
 	loops.Go(func() { d.sweeper.Run(ctx) })
 	loops.Go(func() { d.intake(ctx, work, consumer) })
+	loops.Go(func() { newAside(d).run(ctx, work) })
 	loops.Wait()
 	d.draining.Store(true)
 	service.Stop()
@@ -209,7 +212,7 @@ func (d *Dispatcher) open(ctx context.Context) (jetstream.Consumer, error) {
 
 func (d *Dispatcher) drain(abandon func()) {
 	done := make(chan struct{})
-	go func() { d.busy.Wait(); close(done) }()
+	go func() { d.inHand.Wait(); close(done) }()
 	timer := time.NewTimer(d.o.DrainFor)
 	defer timer.Stop()
 	select {

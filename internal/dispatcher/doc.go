@@ -12,7 +12,7 @@
 //   - The same content again has no effect; other content under a used id
 //     changes nothing and becomes a dead letter.
 //   - When the workers or the ledger cannot take more, it stops taking orders,
-//     so that the pressure reaches upstream.
+//     so that the pressure reaches upstream. Cancels and confirmations go on.
 //   - Every unfinished order with nothing in the queue is found and driven
 //     again (package sweep); nothing depends on a message surviving.
 //

@@ -10,16 +10,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/pull"
 	"github.com/beltline-io/beltline/internal/queue"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // intake reads the consumer whenever there is no pressure, until ctx ends.
 func (d *Dispatcher) intake(ctx, work context.Context, c jetstream.Consumer) {
-	slots := make(chan struct{}, d.o.MaxInFlight)
+	line := pull.NewLine(&d.inHand, d.o.MaxInFlight)
 	defer d.consuming.Store(false)
 	for d.pressure.waitOpen(ctx) {
-		if err := d.takeWhileOpen(ctx, work, c, slots); err != nil && ctx.Err() == nil {
+		if err := d.takeWhileOpen(ctx, work, c, line); err != nil && ctx.Err() == nil {
 			d.consuming.Store(false)
 			d.log.Warn().Err(err).Msg("reading orders was interrupted")
 			pause(ctx, d.pace.trouble)
@@ -29,56 +30,11 @@ func (d *Dispatcher) intake(ctx, work context.Context, c jetstream.Consumer) {
 
 // takeWhileOpen hands messages to handlers until ctx ends, pressure rises, or
 // reading fails.
-func (d *Dispatcher) takeWhileOpen(ctx, work context.Context, c jetstream.Consumer, slots chan struct{}) error {
+func (d *Dispatcher) takeWhileOpen(ctx, work context.Context, c jetstream.Consumer, line *pull.Line) error {
 	open, cancel := d.pressure.whileOpen(ctx)
 	defer cancel()
-	it, err := c.Messages(jetstream.PullMaxMessages(d.o.MaxInFlight))
-	if err != nil {
-		return err
-	}
 	d.consuming.Store(true)
-	// Drain, not Stop: what is buffered here is still handed out, so that it can
-	// be given back at once instead of after AckWait.
-	defer context.AfterFunc(open, it.Drain)()
-	for {
-		msg, err := it.Next()
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			return nil
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue // the client pulls again by itself
-		case err != nil:
-			it.Stop()
-			return err
-		}
-		if !acquire(open, slots) {
-			d.giveBack(msg)
-			continue
-		}
-		d.busy.Go(func() {
-			defer func() { <-slots }()
-			d.handle(work, msg)
-		})
-	}
-}
-
-// acquire waits for a slot, or reports that open has ended.
-func acquire(open context.Context, slots chan<- struct{}) bool {
-	if open.Err() != nil {
-		return false // or the select below would choose at random
-	}
-	select {
-	case slots <- struct{}{}:
-		return true
-	case <-open.Done():
-		return false
-	}
-}
-
-func (d *Dispatcher) giveBack(msg jetstream.Msg) {
-	if err := msg.Nak(); err != nil {
-		d.log.Debug().Err(err).Msg("an order could not be given back; it returns after its ack wait")
-	}
+	return line.Read(open, d.js, c, func(msg jetstream.Msg) { d.handle(work, msg) })
 }
 
 // request is a message of ORDERS, taken apart.
@@ -106,31 +62,36 @@ type fate struct {
 func done(result string) fate                       { return fate{ack: true, result: result} }
 func later(after time.Duration, result string) fate { return fate{after: after, result: result} }
 
-// handle decides about one message. A panic is a broken invariant: the process
-// goes on, but this message is not touched, because nobody knows how far its
-// handling came. It returns after AckWait, and the log says so each time.
+// handle decides about one message and tells the server.
 func (d *Dispatcher) handle(work context.Context, msg jetstream.Msg) {
-	defer func() {
-		if v := recover(); v != nil {
-			d.metrics.panics.Inc()
-			d.log.Error().Err(fmt.Errorf("panic: %v\n%s", v, debug.Stack())).
-				Str(logkey.Subject, msg.Subject()).Msg("handling of a message panicked; it was left in the queue")
-		}
-	}()
 	meta, err := msg.Metadata()
 	if err != nil {
 		d.log.Error().Err(err).Str(logkey.Subject, msg.Subject()).Msg("message has no metadata; it was left in the queue")
 		return
 	}
-	r := request{
+	d.finish(msg, d.judge(work, request{
 		subject: msg.Subject(), body: msg.Data(),
 		seq: meta.Sequence.Stream, sent: meta.Timestamp, deliveries: meta.NumDelivered,
-	}
+	}))
+}
+
+// judge decides about one message. A panic is a broken invariant: the process
+// goes on, but this message is not touched, because nobody knows how far its
+// handling came. It returns after AckWait, and the log says so each time.
+func (d *Dispatcher) judge(work context.Context, r request) (f fate) {
+	defer func() {
+		if v := recover(); v != nil {
+			f = fate{}
+			d.metrics.panics.Inc()
+			d.log.Error().Err(fmt.Errorf("panic: %v\n%s", v, debug.Stack())).
+				Str(logkey.Subject, r.subject).Msg("handling of a message panicked; it was left in the queue")
+		}
+	}()
 	ctx, cancel := context.WithTimeout(work, d.o.HandleFor)
 	defer cancel()
-	f := d.decide(ctx, r)
+	f = d.decide(ctx, r)
 	d.metrics.handled.WithLabelValues(f.result).Inc()
-	d.finish(msg, f)
+	return f
 }
 
 // finish tells the server. A lost answer is harmless: the message comes back,

@@ -15,7 +15,8 @@ import (
 //
 // It stops pulling rather than putting messages back: a hundred thousand
 // delayed messages would hold places in the consumer and cost the server time,
-// and ORDERS is where upstream sees the pressure.
+// and ORDERS is where upstream sees the pressure. Cancels and confirmations,
+// which stand in the same stream, are taken past the consumer meanwhile (aside.go).
 type pressure struct {
 	d *Dispatcher
 
@@ -55,10 +56,15 @@ func (p *pressure) look() (open bool, changed <-chan struct{}) {
 }
 
 // waitOpen returns when orders may be taken, or false when ctx has ended.
-func (p *pressure) waitOpen(ctx context.Context) bool {
+func (p *pressure) waitOpen(ctx context.Context) bool { return p.wait(ctx, true) }
+
+// waitClosed returns when no orders may be taken, or false when ctx has ended.
+func (p *pressure) waitClosed(ctx context.Context) bool { return p.wait(ctx, false) }
+
+func (p *pressure) wait(ctx context.Context, open bool) bool {
 	for ctx.Err() == nil {
-		open, changed := p.look()
-		if open {
+		is, changed := p.look()
+		if is == open {
 			return true
 		}
 		select {

@@ -12,7 +12,11 @@ import (
 const DispatcherConsumer = "dispatcher"
 
 const (
-	dispatcherAckWait = 30 * time.Second
+	// dispatcherAckWait is how long the orders in the hands of a dispatcher that
+	// died stay away. It need not cover their handling: a dispatcher that lives says
+	// from time to time what it has in hand. It covers a lost beat or two, and a
+	// redelivery that comes all the same has no effect.
+	dispatcherAckWait = 10 * time.Second
 
 	// Consumers are shared by all replicas, so their limit is that of a fleet.
 	// It is generous because delayed NAKs hold places in it too.
