@@ -56,6 +56,7 @@ func runDispatcher(ctx context.Context, rt *app.Runtime, c *dispatcherConfig) er
 
 // setUp creates streams and consumers, and says what it did.
 func setUp(ctx context.Context, rt *app.Runtime, s topology.Settings) error {
+	s.Progress = func(text string) { rt.Log.Warn().Msg(text) }
 	report, err := topology.Setup(ctx, rt.JS, s)
 	if err != nil {
 		return err

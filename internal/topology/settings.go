@@ -36,6 +36,8 @@ type Settings struct {
 	MaxInFlight int
 	// The sizes at which the streams refuse more. The server reserves them.
 	EventsMaxBytes, OrdersMaxBytes, DLQMaxBytes int64
+	// Progress is told, in a sentence, when setup has to wait; may be nil.
+	Progress func(string)
 }
 
 // ProviderSettings are what streams and consumers of one provider follow from.

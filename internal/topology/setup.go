@@ -49,7 +49,7 @@ type Report struct {
 // Setup creates or updates every stream, consumer and bucket. On an error the
 // report says how far it came; running it again goes on from there.
 func Setup(ctx context.Context, js jetstream.JetStream, s Settings) (Report, error) {
-	b := &builder{js: js, until: time.Now().Add(settleTime)}
+	b := &builder{js: js, until: time.Now().Add(settleTime), progress: s.Progress}
 	if err := s.Validate(); err != nil {
 		return b.report, fmt.Errorf("topology: %w", err)
 	}
@@ -64,6 +64,8 @@ type builder struct {
 	js     jetstream.JetStream
 	until  time.Time // when errors that may pass are given up on
 	report Report
+	// progress is told of long waits; may be nil.
+	progress func(string)
 }
 
 func (b *builder) run(ctx context.Context, s Settings) error {
@@ -78,6 +80,9 @@ func (b *builder) run(ctx context.Context, s Settings) error {
 		return explain(err, "")
 	}
 	for _, c := range s.Streams() {
+		if err := b.widen(ctx, c); err != nil {
+			return fmt.Errorf("stream %s: %w", c.Name, explain(err, c.Name))
+		}
 		if err := b.stream(ctx, c); err != nil {
 			return fmt.Errorf("stream %s: %w", c.Name, explain(err, c.Name))
 		}

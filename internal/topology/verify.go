@@ -64,6 +64,9 @@ func (v verifier) permits(ctx context.Context) error {
 		return err
 	}
 	var faults []error
+	if c.MaxMsgs == closedLimit && v.settings.Rate.Requests > closedLimit {
+		return fmt.Errorf("%w (the rate limit of %s is being changed; nothing is granted until then)", ErrNotSetUp, v.provider)
+	}
 	rate, err := providers.ParseRate(c.Metadata[MetaRate])
 	if err != nil || rate != v.settings.Rate {
 		faults = append(faults, differs(name, "rate limit", v.settings.Rate, orNone(c.Metadata[MetaRate])))

@@ -26,7 +26,9 @@ func (c *setupCommand) run(ctx context.Context, s *session) int {
 		return s.failed(err)
 	}
 	defer client.Close()
-	report, err := topology.Setup(ctx, client.JS, c.Topology())
+	settings := c.Topology()
+	settings.Progress = func(text string) { s.say("%s", text) }
+	report, err := topology.Setup(ctx, client.JS, settings)
 	for _, part := range []struct {
 		did   string
 		names []string
