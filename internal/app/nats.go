@@ -22,7 +22,11 @@ const waitLine = 10 * time.Second
 // waiting cannot mend, such as a context that does not exist; a server that
 // cannot be reached is for the options to decide.
 func Connect(n NATS, name string, opts ...nats.Option) (*nats.Conn, jetstream.JetStream, error) {
-	opts = append([]nats.Option{nats.Name(name)}, opts...)
+	// What cannot be sent now must fail now. The client would keep it and send it
+	// once it is connected again, when its caller has long given up: an intent
+	// that is stored after its worker has let go of the order looks like the
+	// intent of a worker that died, and leaves a doubt to an operator.
+	opts = append([]nats.Option{nats.Name(name), nats.ReconnectBufSize(-1)}, opts...)
 	if n.InboxPrefix != "" {
 		opts = append(opts, nats.CustomInboxPrefix(n.InboxPrefix))
 	}

@@ -205,7 +205,7 @@ func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration
 	defer l.room.end(a.size)
 	answer, err := l.request(ctx, a.msg, patience)
 	switch {
-	case errors.Is(err, errOffline):
+	case errors.Is(err, errOffline), errors.Is(err, nats.ErrReconnectBufExceeded): // the latter before anything was kept
 		return 0, outcome{unsent, err}
 	case errors.Is(err, nats.ErrMaxPayload): // by our own client, before anything was written
 		return 0, outcome{refused, fmt.Errorf("%w: %w", ErrInvalid, err)}
