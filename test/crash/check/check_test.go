@@ -373,6 +373,10 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 	}
 	mustSeeAll(t, "I15", map[string]breach{
 		"nothing went wrong": {"acme/n1: is the operator's (no_answer), and nothing went wrong", func(s *scene) { park(s, "gamesdrop", "offer") }},
+		"another's network was cut": {"acme/n1: is the operator's (no_answer), and nothing went wrong", func(s *scene) {
+			park(s, "gamesdrop", "offer")
+			s.Incidents = append(s.Incidents, check.Incident{Time: at(15.5), Program: check.Network, Process: "worker-skinsback-1", Deed: check.Troubled})
+		}},
 		"never placed": {"acme/n1: is the operator's, and was never placed", func(s *scene) {
 			s.ordered("n1", "gamesdrop", "offer")
 			s.event(1, "n1", "accepted")
@@ -397,6 +401,9 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 	for name, trouble := range map[string]func(*scene){
 		"a death":       func(s *scene) { s.incident(15.5, "worker-gamesdrop-0", check.Killed) },
 		"of the server": func(s *scene) { s.incident(15.5, "nats-server", check.Killed) },
+		"a cut in the network": func(s *scene) {
+			s.Incidents = append(s.Incidents, check.Incident{Time: at(15.5), Program: check.Network, Process: "worker-gamesdrop-1", Deed: check.Troubled})
+		},
 		"a lost answer": func(s *scene) { s.arrive(15.5, "gamesdrop", "create_order", "x") },
 		"a spoilt answer": func(s *scene) {
 			s.entry(15.6, "gamesdrop", providertest.Entry{Phase: providertest.Answered, Op: "create_order", Request: s.arrive(15.5, "gamesdrop", "create_order", "x"), Fault: "html"})

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -58,8 +59,9 @@ func (v *view) deaths(s *story, until time.Time) (n int) {
 // hit in the time, or a creating request to its shop was spoilt.
 func (v *view) troubled(s *story, from, to time.Time) bool {
 	provider := s.order.Provider
-	for _, i := range v.incidents(from.Add(-around), to, "worker-"+provider, "nats-server") {
-		if i.Deed == Killed || i.Deed == Stopped || i.Deed == Ended || i.Deed == Exited {
+	for _, i := range v.incidents(from.Add(-around), to, "worker-"+provider, "nats-server", Network) {
+		cut := i.Program == Network && strings.HasPrefix(i.Process, "worker-"+provider+"-")
+		if cut || i.Deed == Killed || i.Deed == Stopped || i.Deed == Ended || i.Deed == Exited {
 			return true
 		}
 	}

@@ -52,6 +52,9 @@ const (
 	Troubled  Deed = "troubled" // anything that is done to no process: faults, prices, delays
 )
 
+// Network is the program of incidents between a process and the server.
+const Network = "network"
+
 // Incident is a line of the log of processes and of the nemesis.
 type Incident struct {
 	Time    time.Time `json:"time"`

@@ -71,6 +71,9 @@ func (v *view) lines(s *story) []line {
 // touched the order: a dispatcher only until the order was placed.
 func (s *story) concerns(i Incident) bool {
 	provider := s.provider()
+	if i.Program == Network {
+		return strings.HasPrefix(i.Process, "worker-"+provider+"-")
+	}
 	if i.Program == "dispatcher" {
 		intents := s.intents()
 		return len(intents) == 0 || i.Time.Before(intents[0].Stored)

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,8 +33,8 @@ type deed struct {
 	do     func(n *nemesis, ctx context.Context)
 }
 
-// deeds are what the nemesis chooses from. Failpoints, partitions, three nodes
-// and faults of the store belong in this list when they come.
+// deeds are what the nemesis chooses from. Failpoints, three nodes and faults of
+// the store belong in this list when they come.
 var deeds = []deed{
 	{34, "kill a worker", (*nemesis).killWorker},
 	{20, "ambush the workers of a shop", (*nemesis).ambush},
@@ -44,6 +45,8 @@ var deeds = []deed{
 	{8, "kill the server", (*nemesis).killServer},
 	{2, "ambush the server", (*nemesis).ambushServer},
 	{2, "pause the server", (*nemesis).pauseServer},
+	{6, "cut a process off from the server", (*nemesis).cut},
+	{3, "break connections to the server", (*nemesis).breakConnections},
 	{2, "move a price", (*nemesis).price},
 	{2, "slow a shop down", (*nemesis).slow},
 }
@@ -264,6 +267,34 @@ func (n *nemesis) pauseServer(ctx context.Context) {
 		pause(ctx, d)
 		n.fleet.server.Continue()
 	})
+}
+
+// networked picks a process whose way to the server can be disturbed.
+func (n *nemesis) networked() *member {
+	all := slices.DeleteFunc(slices.Clone(n.fleet.members), func(m *member) bool { return m.network == nil })
+	if len(all) == 0 {
+		return nil
+	}
+	return all[n.random.IntN(len(all))]
+}
+
+// cut holds back all that a process and the server tell each other, for longer
+// than a lease: the process goes on and calls shops.
+func (n *nemesis) cut(ctx context.Context) {
+	m, d := n.networked(), n.opts.lease()+time.Duration(n.random.Int64N(int64(n.opts.lease())))
+	if m == nil || !m.network.Hold() {
+		return
+	}
+	n.pending.Go(func() {
+		defer m.network.Release()
+		pause(ctx, d)
+	})
+}
+
+func (n *nemesis) breakConnections(context.Context) {
+	if m := n.networked(); m != nil {
+		m.network.Reset()
+	}
 }
 
 func (n *nemesis) price(context.Context) {

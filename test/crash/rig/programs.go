@@ -43,7 +43,8 @@ func (o *Options) build(ctx context.Context, dir string) error {
 // member is one replica of a program of ours.
 type member struct {
 	*procs.Process
-	provider string // empty for a dispatcher
+	provider string       // empty for a dispatcher
+	network  *procs.Proxy // between it and the server; nil where it is connected directly
 
 	mu    sync.Mutex
 	ready string // address of health
@@ -110,12 +111,22 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		m := &member{provider: provider}
 		name := fmt.Sprintf("%s-%d", program, replica)
 		out, err := output(name, m.learn)
+		if err == nil && replica > 0 { // the first one needs no way round
+			m.network, err = procs.NewProxy(name, strings.TrimPrefix(f.server.URL(), "nats://"), f.journal)
+		}
+		if err != nil {
+			return err
+		}
+		if m.network != nil {
+			env = maps.Clone(env)
+			env["NATS_URL"] = m.network.URL()
+		}
 		m.Process = &procs.Process{
 			Program: program, Name: name, Path: filepath.Join(programs, program), Output: out, Journal: f.journal,
 			Env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + bundle, "GOMAXPROCS=1"}, assignments(env)...),
 		}
 		f.members = append(f.members, m)
-		return err
+		return nil
 	}
 	common := o.times()
 	maps.Copy(common, map[string]string{
@@ -220,6 +231,9 @@ func (f *fleet) mend(ctx context.Context) error {
 		return err
 	}
 	for _, m := range f.members {
+		if m.network != nil {
+			m.network.Release()
+		}
 		m.Continue()
 		if err := m.Start(); err != nil {
 			return err
@@ -236,6 +250,11 @@ func (f *fleet) end(patience time.Duration) {
 		group.Go(func() { m.Terminate(patience) })
 	}
 	group.Wait()
+	for _, m := range f.members {
+		if m.network != nil {
+			m.network.Close()
+		}
+	}
 	f.server.Continue()
 	f.server.Terminate(patience)
 	for _, out := range f.outputs {
