@@ -74,6 +74,9 @@ func (f stream) publish(ctx context.Context, n note) (uint64, bool, error) {
 	return 0, false, err
 }
 
+// errNoLimit says that the stream takes whatever is published to it.
+var errNoLimit = errors.New("does not limit anything")
+
 // codeStoreFailed is what the server answers when it could not store a message.
 // Only the text tells the limit from a full disk.
 const codeStoreFailed = 10077
@@ -85,7 +88,7 @@ func (f stream) state(ctx context.Context) (fenceState, error) {
 	}
 	i := s.CachedInfo()
 	if i.Config.MaxMsgs < 1 || i.Config.MaxAge <= 0 || i.Config.Discard != jetstream.DiscardNew {
-		return fenceState{}, fmt.Errorf("stream %s does not limit anything; run `beltline setup`", f.name)
+		return fenceState{}, fmt.Errorf("stream %s %w; run `beltline setup`", f.name, errNoLimit)
 	}
 	return fenceState{
 		limit: int(i.Config.MaxMsgs), life: i.Config.MaxAge, live: int(i.State.Msgs),

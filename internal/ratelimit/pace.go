@@ -11,6 +11,9 @@ const (
 	lookEvery = 4
 	// grace is how long a replica has for its turn before the next goes ahead.
 	grace = 200 * time.Millisecond
+	// hurriedPause is the least pause after a customer's permit was refused. It
+	// is short: whoever's turn it is looks less often, and so comes later.
+	hurriedPause = 15 * time.Millisecond
 	// nap is how long waiting goes on at most before it is thought over.
 	nap = 500 * time.Millisecond
 )
@@ -196,6 +199,11 @@ func (s *Shared) hurry() {
 		}
 		s.mu.Unlock()
 		for w != nil {
+			if !s.seen(ctx) {
+				pause(ctx, troubled)
+				w = s.stillWanted(w)
+				continue
+			}
 			p, granted, err := s.ask(ctx, w.use, note{})
 			if granted {
 				s.hand(p, w)
@@ -203,12 +211,24 @@ func (s *Shared) hurry() {
 			}
 			wait := troubled
 			if err == nil {
-				wait = min(max(s.untilFree(ctx), refusedPause), nap)
+				wait = min(max(s.untilFree(ctx), hurriedPause), nap)
 			}
 			pause(ctx, wait)
 			w = s.stillWanted(w)
 		}
 	}
+}
+
+// seen reports whether it is known what the fence allows. Nobody asks before: a
+// stream that limits nothing would grant.
+func (s *Shared) seen(ctx context.Context) bool {
+	s.mu.Lock()
+	known := s.room.known
+	s.mu.Unlock()
+	if !known {
+		_, known = s.look(ctx)
+	}
+	return known
 }
 
 // hand gives a permit to w, or to the next if w has given up meanwhile. One

@@ -2,6 +2,8 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -48,9 +50,10 @@ type Shared struct {
 	room    room
 	line    line
 	turns   turns
-	pacing  bool // a goroutine serves the line
-	turning bool // and only when it is this replica's turn
-	hurried bool // a goroutine serves the customers in it
+	pacing  bool  // a goroutine serves the line
+	turning bool  // and only when it is this replica's turn
+	hurried bool  // a goroutine serves the customers in it
+	trouble error // why the fence could not be asked or seen last; nil if it could
 }
 
 // New returns the limiter of a provider's permit stream. It makes no request.
@@ -106,7 +109,11 @@ func (s *Shared) wait(ctx context.Context, use Use) (Permit, error) {
 	case <-ctx.Done():
 		s.mu.Lock()
 		s.line.leave(w)
+		trouble := s.trouble
 		s.mu.Unlock()
+		if trouble != nil { // who waited for it shall not take it for a limit that is used up
+			return Permit{}, fmt.Errorf("%w: the permits could not be asked for: %v", ctx.Err(), trouble)
+		}
 		return Permit{}, ctx.Err() // a permit that comes now is burnt
 	}
 }
@@ -188,12 +195,13 @@ func (s *Shared) tellPace() {
 
 // ask asks the fence for one permit.
 func (s *Shared) ask(ctx context.Context, use Use, n note) (Permit, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	timed, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	p := Permit{Granted: time.Now(), MaxAge: greatestAge, thrown: s.metrics.thrown.Inc}
 	n.Use, n.By = use.String(), s.self
-	seq, granted, err := s.fence.publish(ctx, n)
+	seq, granted, err := s.fence.publish(timed, n)
 	s.mu.Lock()
+	s.note(ctx, err)
 	s.room.granted(seq)
 	if err == nil && !granted {
 		s.room.full()
@@ -210,18 +218,29 @@ func (s *Shared) ask(ctx context.Context, use Use, n note) (Permit, bool, error)
 	return p, granted, err
 }
 
+// note keeps why the fence gave no answer, unless it is that nobody waited for
+// one any more.
+func (s *Shared) note(ctx context.Context, err error) {
+	if err == nil || ctx.Err() == nil {
+		s.trouble = err
+	}
+}
+
 // look asks the fence for its state.
 func (s *Shared) look(ctx context.Context) (fenceState, bool) {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	timed, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	state, err := s.fence.state(ctx)
+	state, err := s.fence.state(timed)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(ctx, err)
 	if err != nil {
 		s.metrics.troubles.Inc()
 		s.log.Warn().Err(err).Msg("the permits cannot be seen")
+		// What limits nothing would grant whatever is asked of it.
+		s.room.known = s.room.known && !errors.Is(err, errNoLimit)
 		return state, false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.room.saw(state)
 	return state, true
 }
