@@ -41,7 +41,11 @@ func TestDoor_TellsNoSecretInLogsMetricsAnswersOrStreams(t *testing.T) {
 	try(http.MethodPost, good, "text/plain", inBody)
 	try(http.MethodPost, good+"x", form, inBody)
 	try(http.MethodGet, good, "", "")
-	try(http.MethodPost, good, form, strings.Repeat(inBody, 10_000))
+	// The door answers before it has read all of this, and a slow client may find
+	// the connection closed: what the door itself says of it is counted below.
+	if a, err := d.try(t.Context(), http.MethodPost, good, form, strings.Repeat(inBody, 10_000)); err == nil {
+		hear(a, nil)
+	}
 	whole := request(good, signed("success", "78", "note", inBody))
 	statusOf(t, d.dial(t, whole[:len(whole)-1]))
 	r.srv.Stop()
