@@ -27,16 +27,18 @@ import (
 
 const (
 	tenant   = "acme"
-	patience = 20 * time.Second // for a signal that must come; never a wait of fixed length
+	patience = 60 * time.Second // for a signal that must come; never a wait of fixed length
 )
 
-// Times of the tests keep the order of production at a fraction of its length.
+// Times of the tests keep the order of production at a fraction of its length,
+// and leave a busy machine the time to write an event within a lease: an intent
+// that took longer is a doubt, and rightly so.
 const (
-	timeout     = 200 * time.Millisecond
-	lease       = 400 * time.Millisecond
-	ackWait     = 800 * time.Millisecond
-	holdDown    = 5 * time.Second
-	absenceWait = 2 * time.Second
+	timeout     = 800 * time.Millisecond
+	lease       = 1600 * time.Millisecond
+	ackWait     = 3200 * time.Millisecond
+	holdDown    = 8 * time.Second
+	absenceWait = 5 * time.Second
 )
 
 var times = order.Times{PollFirst: 50 * time.Millisecond, PollMax: 500 * time.Millisecond, BlockedMax: time.Minute}
