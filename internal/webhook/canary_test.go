@@ -42,7 +42,7 @@ func TestDoor_TellsNoSecretInLogsMetricsAnswersOrStreams(t *testing.T) {
 	try(http.MethodPost, good+"x", form, inBody)
 	try(http.MethodGet, good, "", "")
 	// The door answers before it has read all of this, and a slow client may find
-	// the connection closed: what the door itself says of it is counted below.
+	// the connection closed. Its log and its metrics are looked through all the same.
 	if a, err := d.try(t.Context(), http.MethodPost, good, form, strings.Repeat(inBody, 10_000)); err == nil {
 		hear(a, nil)
 	}
