@@ -170,7 +170,10 @@ func (t *task) repeat(ctx context.Context, plan providers.Plan, told map[string]
 		return t.putOff(ctx, later(t.lane.closedUntil(), t.o.Now().Add(t.o.Times.PollFirst)))
 	}
 	if !t.mayPlace() {
-		return wait()
+		if !t.takeProbe(ctx) {
+			return wait()
+		}
+		defer t.lane.endProbe(ctx)
 	}
 	permit, err := t.permit(ctx)
 	if err != nil {
@@ -180,6 +183,17 @@ func (t *task) repeat(ctx context.Context, plan providers.Plan, told map[string]
 		return wait()
 	}
 	return t.call(ctx, order.Repeat, plan, permit)
+}
+
+// takeProbe makes this repeat the probe of a lane whose time is over; false
+// where it is not, or another probes. Place commands do the same, but there may
+// be none for days, and an order in doubt must not wait for one.
+func (t *task) takeProbe(ctx context.Context) bool {
+	if t.stopping.Err() != nil || !t.lane.tryProbe(ctx) {
+		return false
+	}
+	t.probe = true
+	return true
 }
 
 // putOff looks at the order again at a time that is not worth an event.
