@@ -3,12 +3,11 @@ package rig_test
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/test/crash/rig"
@@ -26,10 +25,10 @@ func planned(t *testing.T, o rig.Options) []rig.Planned {
 func TestPlans_TheSeedFixesWhatIsOrdered(t *testing.T) {
 	t.Parallel()
 	one, again, other := planned(t, rig.Options{Seed: 7, Orders: 200}), planned(t, rig.Options{Seed: 7, Orders: 200}), planned(t, rig.Options{Seed: 8, Orders: 200})
-	if diff := cmp.Diff(one, again); diff != "" {
-		t.Errorf("the same seed orders something else: %s", diff)
+	if !reflect.DeepEqual(one, again) {
+		t.Error("the same seed orders something else")
 	}
-	if cmp.Equal(one, other) {
+	if reflect.DeepEqual(one, other) {
 		t.Error("another seed orders the same")
 	}
 }
