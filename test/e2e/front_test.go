@@ -103,7 +103,7 @@ func (f *front) pass(to *process, r *http.Request, body []byte) int {
 	out.Header.Set("Content-Type", r.Header.Get("Content-Type"))
 	answer, err := http.DefaultTransport.RoundTrip(out)
 	if err != nil {
-		f.count("nobody at the door")
+		f.count("gone before the answer")
 		return http.StatusBadGateway
 	}
 	_ = answer.Body.Close()
@@ -142,6 +142,18 @@ func (f *front) check() {
 		f.t.Errorf("%d callbacks were refused as unsigned, and %d were", refused, f.counts["lied"])
 	}
 	f.t.Logf("callbacks: %v", f.counts)
+}
+
+// checkShown fails where one of the fortunes of callbacks has not come up.
+func (f *front) checkShown() {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, what := range []string{"lost", "doubled", "lied"} {
+		if f.counts[what] == 0 {
+			f.t.Errorf("no callback was %s: %v", what, f.counts)
+		}
+	}
 }
 
 // skinsLie makes a success of a hold, under the signature of the hold.

@@ -13,7 +13,7 @@ import (
 const (
 	faultPercent = 5
 	// whole is how long a whole run may take; a stuck order is found by it.
-	whole = 3 * time.Minute
+	whole = 4 * time.Minute
 	// publishers is how many orders upstream hands in at once.
 	publishers = 64
 )
@@ -92,7 +92,7 @@ func (r *run) finish(deaths bool) verdict {
 	r.checkLogs()
 	r.skinsFront.check()
 	r.siteFront.check()
-	r.t.Logf("%d orders: %s", len(r.plans), counts)
+	r.t.Logf("%d orders, the slowest write took %s: %s", len(r.plans), r.up.slow().Round(time.Millisecond), counts)
 	r.checkShown(counts)
 	return counts
 }
@@ -132,6 +132,9 @@ func (r *run) checkShown(counts verdict) {
 	}
 	if len(r.plans) < 10*round {
 		return
+	}
+	for _, f := range []*front{r.skinsFront, r.siteFront} {
+		f.checkShown()
 	}
 	for _, what := range []string{
 		"topup succeeded", "gift_card succeeded", "offer succeeded", "telegram_stars succeeded", "deposit succeeded", "exchange succeeded",

@@ -83,6 +83,9 @@ func hooked(own map[string]string, f *front) map[string]string {
 	return own
 }
 
+// lease is how long an intent belongs to the worker that wrote it.
+const lease = 5 * time.Second
+
 // bidStep is how long the exchanger's bids stay in a status that time ends.
 const bidStep = 150 * time.Millisecond
 
@@ -119,7 +122,7 @@ func (r *rig) add(name string, own map[string]string) *process {
 		"ABSENCE_WAIT": "6s", // longer than any request takes that was sent before
 		// Eight workers share a machine that may be busy: what they have in hand at
 		// once must be stored well within a lease.
-		"MAX_IN_FLIGHT": "16", "LEASE": "5s", "ACK_WAIT": "7s",
+		"MAX_IN_FLIGHT": "16", "LEASE": lease.String(), "ACK_WAIT": "7s",
 	})
 	env := append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.t.TempDir(), "GOMAXPROCS=1"}, assignments(all, own)...)
 	p := &process{

@@ -25,6 +25,7 @@ type upstream struct {
 	orders  map[string][]event // by "<tenant>/<order_id>", in the order of n
 	settled map[string]bool
 	trail   []event       // all of them, in the order of the ledger
+	slowest time.Duration // from an event's making to the moment when the ledger had it
 	changed chan struct{} // closed and replaced at every event
 }
 
@@ -74,6 +75,11 @@ func (u *upstream) take(m jetstream.Msg) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if meta, err := m.Metadata(); err == nil {
+		if at, err := time.Parse(time.RFC3339Nano, e.text("time")); err == nil {
+			u.slowest = max(u.slowest, meta.Timestamp.Sub(at))
+		}
+	}
 	events := u.orders[e.key()]
 	// Delivered twice is allowed: what tells it is n.
 	if slices.ContainsFunc(events, func(have event) bool { return have.n() == e.n() && have.String() == e.String() }) {
@@ -102,6 +108,13 @@ func (u *upstream) story() []event {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return slices.Clone(u.trail)
+}
+
+// slow is the longest that the ledger took to store an event.
+func (u *upstream) slow() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.slowest
 }
 
 // all returns the events of all orders.
