@@ -69,7 +69,7 @@ func (r *run) checkRequests(deaths bool) {
 	}
 	for provider, c := range r.tills() {
 		arrived, spoilt := c.creates()
-		if arrived == 0 || spoilt == 0 {
+		if arrived == 0 || spoilt == 0 && len(r.plans) >= 40*round { // of few, chance may spare all
 			r.t.Errorf("%s got %d creating requests, %d of them spoilt: the run shows nothing of it", provider, arrived, spoilt)
 		}
 		if arrived > intents[provider] {
