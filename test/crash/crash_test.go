@@ -70,7 +70,7 @@ func TestCrash_NothingIsBoughtTwiceOrLostWhileEverythingDies(t *testing.T) {
 	s := seed(t)
 	result, err := rig.Run(t.Context(), rig.Options{
 		Seed: s, Programs: programs(t), Orders: 240, Quiet: time.Second, For: 8 * time.Second, DispatcherUntil: 2 * time.Second,
-		Heal: 5 * time.Minute, Stuck: 5 * time.Minute, Rate: 4, Percent: 4, Timeout: 800 * time.Millisecond, Progress: lines{t},
+		Heal: 3 * time.Minute, Stuck: 3 * time.Minute, Rate: 4, Percent: 4, Timeout: 800 * time.Millisecond, Progress: lines{t},
 		Again: "CRASH_SEED=" + strconv.FormatUint(s, 10) + " go test -run TestCrash_NothingIsBoughtTwice ./test/crash",
 	})
 	if err != nil {
@@ -84,8 +84,8 @@ func TestCrash_NothingIsBoughtTwiceOrLostWhileEverythingDies(t *testing.T) {
 		result.Report.Write(&findings)
 		t.Errorf("the evidence is in %s\n%s", result.Bundle, &findings)
 	}
-	if result.Deaths == 0 || result.Spoilt == 0 || result.Purchases < result.Orders/2 {
-		t.Errorf("%d deaths, %d spoilt requests and %d purchases of %d orders show nothing", result.Deaths, result.Spoilt, result.Purchases, result.Orders)
+	if result.Deaths == 0 || result.Purchases < result.Orders/2 {
+		t.Errorf("%d deaths and %d purchases of %d orders show nothing", result.Deaths, result.Purchases, result.Orders)
 	}
 }
 
