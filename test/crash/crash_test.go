@@ -100,5 +100,5 @@ func TestCrash_ANaiveWorkerIsCaught(t *testing.T) {
 		result.Write(&told)
 		t.Fatalf("the judge is blind\n%s", &told)
 	}
-	t.Logf("bought %d of %d orders twice under %d deaths", result.BoughtTwice, result.Orders, result.Deaths)
+	t.Logf("bought %d of %d orders twice under %d kills", result.BoughtTwice, result.Orders, result.Deaths+result.ServerKills)
 }

@@ -132,8 +132,8 @@ func (c command) controlRun(ctx context.Context) error {
 		result.Write(os.Stdout)
 		return errors.Join(err, errors.New("the naive worker was not caught: the judge is blind"))
 	}
-	fmt.Printf("negative control: a naive worker bought %d of %d orders twice under %d deaths, and was caught by I1\n",
-		result.BoughtTwice, result.Orders, result.Deaths)
+	fmt.Printf("negative control: a naive worker bought %d of %d orders twice under %d kills, and was caught by I1\n",
+		result.BoughtTwice, result.Orders, result.Deaths+result.ServerKills)
 	return err
 }
 
