@@ -101,7 +101,7 @@ func (s *Shared) turn(ctx context.Context) (wait time.Duration, on bool) {
 		s.turns.called(s.self)
 	}
 	wait, on = s.untilTurn(), s.room.known
-	old := s.room.seenBefore()
+	old := s.room.outdated()
 	s.mu.Unlock()
 	if !stands {
 		s.fence.call(note{By: s.self})
@@ -189,34 +189,43 @@ func (s *Shared) untilFree(ctx context.Context) time.Duration {
 // frees next.
 func (s *Shared) hurry() {
 	ctx := context.Background()
-	for {
-		s.mu.Lock()
-		w := s.line.pop(ForCustomer)
+	for refusals := 0; ; {
+		w := s.customer()
 		if w == nil {
-			s.hurried = false
-			s.mu.Unlock()
 			return
 		}
-		s.mu.Unlock()
-		for w != nil {
-			if !s.seen(ctx) {
-				pause(ctx, troubled)
-				w = s.stillWanted(w)
-				continue
-			}
+		wait := troubled
+		if s.seen(ctx) {
 			p, granted, err := s.ask(ctx, w.use, note{})
-			if granted {
+			switch {
+			case granted:
+				refusals = 0
 				s.hand(p, w)
-				break
-			}
-			wait := troubled
-			if err == nil {
+				continue
+			case err != nil:
+			case refusals%lookEvery == 0:
 				wait = min(max(s.untilFree(ctx), hurriedPause), nap)
+				refusals++
+			default:
+				wait = hurriedPause
+				refusals++
 			}
-			pause(ctx, wait)
-			w = s.stillWanted(w)
 		}
+		s.putBack(w)
+		pause(ctx, wait)
 	}
+}
+
+// customer takes the first customer in line; nil if there is none, and then
+// nobody serves them any more.
+func (s *Shared) customer() *waiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.line.pop(ForCustomer)
+	if w == nil {
+		s.hurried = false
+	}
+	return w
 }
 
 // seen reports whether it is known what the fence allows. Nobody asks before: a

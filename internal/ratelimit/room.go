@@ -10,7 +10,9 @@ const (
 	// looks for old messages at most four times a second, by a clock that ticks
 	// ten times a second.
 	lateness = 350 * time.Millisecond
-	// farOff: with permits that free later than this, what is left must last.
+	// soon: if no permit frees within this, what is left must last until one does.
+	soon = 400 * time.Millisecond
+	// farOff: if no permit frees within this, nobody's turn has come.
 	farOff = time.Second
 	// arrears is how many permits in arrears are made up for.
 	arrears = 4
@@ -34,6 +36,7 @@ type room struct {
 	// next is when the next permit is to be taken if they are spread evenly, by
 	// our clock: an interval after the last one, whoever took it.
 	next time.Time
+	last time.Time // when we heard of the last permit
 }
 
 // saw takes in a look at the fence.
@@ -44,7 +47,8 @@ func (r *room) saw(s fenceState) {
 	r.known, r.shut = true, false
 	r.limit, r.life, r.live, r.seq = s.limit, s.life, s.live, s.lastSeq
 	r.acked = max(r.acked, r.seq)
-	r.server, r.at, r.frees = s.now, time.Now(), s.now
+	r.server, r.at = s.now, time.Now()
+	r.frees = s.now.Add(s.life) // of the next one, if none lives
 	if s.live > 0 {
 		r.frees = s.oldest.Add(s.life)
 	}
@@ -58,8 +62,14 @@ func (r *room) granted(seq uint64) {
 	}
 	r.acked = seq
 	if r.known {
-		// What comes late is made up for, but not by a burst.
-		r.next = latest(r.next, time.Now().Add(-arrears*r.interval())).Add(r.interval())
+		// What comes late is made up for, but not by a burst; and a burst is not
+		// paid for, but by what it has left.
+		now := time.Now()
+		from := latest(r.next, now.Add(-arrears*r.interval()))
+		if from.After(now) {
+			from = now
+		}
+		r.next, r.last = from.Add(r.interval()), now
 	}
 }
 
@@ -78,10 +88,17 @@ func (r *room) full() { r.shut = true }
 
 func (r *room) stale(after time.Duration) bool { return time.Since(r.at) >= after }
 
-// seenBefore reports whether nothing is free as far as is known, and that was
-// seen before the last permit was granted: when the next one frees is unknown.
-func (r *room) seenBefore() bool {
-	return r.free() <= r.reserve() && (r.shut || r.acked > r.seq || r.stale(farOff))
+// outdated reports whether so little is free, as far as is known, that it
+// matters when the next permit frees, and that has not been seen lately.
+func (r *room) outdated() bool {
+	switch {
+	case r.free() > r.cushion():
+		return false
+	case r.free() <= r.reserve() && (r.shut || r.acked > r.seq):
+		return true
+	default:
+		return r.stale(farOff) || r.serverNow().After(r.frees)
+	}
 }
 
 // free is how many permits are free at least. Those that have freed since the
@@ -101,7 +118,7 @@ func (r *room) cushion() int { return min(max(r.limit/5, min(r.limit/2, 32)), r.
 
 // reserve is what even paced slots leave for customers, while permits do not
 // free at the pace at which they are used.
-func (r *room) reserve() int { return min(max(r.limit/50, 1), r.limit-1) }
+func (r *room) reserve() int { return min(max(r.limit/100, min(r.limit/10, 3), 1), r.limit-1) }
 
 // burst is how many questions more may be sent at once. Other replicas learn of
 // them only by their answers, so there are fewer on their way the less is left.
@@ -110,7 +127,7 @@ func (r *room) burst() int {
 	if left <= 0 {
 		return 0
 	}
-	return max(left/16, 1) - r.asking
+	return max(left/64, 1) - r.asking
 }
 
 // has reports whether a permit may be asked for at once.
@@ -128,12 +145,12 @@ func (r *room) has(u Use) bool {
 func (r *room) due() time.Time {
 	until := r.frees.Sub(r.serverNow())
 	switch spare := r.free() - r.reserve(); {
-	case until <= farOff && r.free() > 0:
+	case until <= soon && r.free() > 0:
 		return r.next
-	case until <= farOff, spare <= 0:
+	case until <= soon, spare <= 0:
 		return latest(r.next, r.ours(r.frees))
 	default:
-		return r.next.Add(max(0, until/time.Duration(spare)-r.interval()))
+		return r.last.Add(max(r.interval(), until/time.Duration(spare)))
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 // saturation is what a saturated run showed.
 type saturation struct {
 	*world
-	took     []int // permits by replica
-	checks   int   // permits for checks, of all replicas
-	customer time.Duration
-	lasted   time.Duration
+	took      []int // permits by replica
+	checks    int   // permits for checks, of all replicas
+	customers []time.Duration
+	lasted    time.Duration
 }
 
 // saturate lets replicas ask for more than there is, each with more waiters
@@ -44,7 +44,7 @@ func saturate(t *testing.T, replicas, limit int, window, lasts time.Duration) sa
 			<-time.After(time.Second + s.draw(2*time.Second))
 			began := time.Now()
 			if _, err := l.Take(ctx, ratelimit.ForCustomer); err == nil {
-				s.customer = max(s.customer, time.Since(began))
+				s.customers = append(s.customers, time.Since(began))
 				s.arrive()
 			}
 		}
@@ -99,8 +99,10 @@ func TestShared_SaturatedItIsFairQuietAndUsesTheLimit(t *testing.T) {
 			perPermit := float64(s.asked) / float64(s.granted)
 			fair := float64(slices.Max(s.took)) / float64(max(slices.Min(s.took), 1))
 			share := float64(s.checks) / float64(len(s.arrivals))
-			t.Logf("use %.3f, requests per permit %.2f, busiest to idlest %.2f, checks' share %.2f, slowest customer %s",
-				use, perPermit, fair, share, s.customer)
+			slices.Sort(s.customers)
+			usual, worst := s.customers[len(s.customers)*95/100], s.customers[len(s.customers)-1]
+			t.Logf("use %.3f, requests per permit %.2f, busiest to idlest %.2f, checks' share %.2f, customers' p95 %s, worst %s",
+				use, perPermit, fair, share, usual, worst)
 			if n := s.overruns(); n > 0 {
 				t.Errorf("%d overruns", n)
 			}
@@ -116,8 +118,10 @@ func TestShared_SaturatedItIsFairQuietAndUsesTheLimit(t *testing.T) {
 			if share < .2 {
 				t.Errorf("checks got %.2f of the permits, want a quarter", share)
 			}
-			if s.customer > time.Second {
-				t.Errorf("a customer waited %s", s.customer)
+			// One that comes just when the reserve is used up waits for the next
+			// permit that frees.
+			if usual > time.Second || worst > c.window {
+				t.Errorf("customers waited %s, the worst %s", usual, worst)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ const (
 	// troubled is the pause after a question that had no answer.
 	troubled = 250 * time.Millisecond
 	// refusedPause is the least pause after a refusal.
-	refusedPause = 40 * time.Millisecond
+	refusedPause = 60 * time.Millisecond
 )
 
 // Options configure a [Shared] limiter.
