@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/beltline-io/beltline/internal/order"
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // counterShop is a shop whose customers may still cancel and confirm.
@@ -63,7 +63,7 @@ func newCounterShop(t *testing.T, onAsk func(int) error) (*bench, *counterShop) 
 	s := &counterShop{shop: newShop(), onAsk: onAsk}
 	s.next(step{buy: true, answer: waiting()})
 	s.onLookup = func(int) (providers.Answer, error) { return *waiting(), nil }
-	b.workWith(s, b.options(messages.GamesDrop, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	b.workWith(s, b.options(messages.GamesDrop, "w1"), providertest.Unlimited{})
 	b.submit(offer("o1"))
 	b.becomes("o1", messages.ActionRequired)
 	return b, s
@@ -295,7 +295,7 @@ func TestCustomer_ARequestDeliveredAgainWritesNothingTwice(t *testing.T) {
 			before := b.path("o1")
 			s := &counterShop{shop: newShop()}
 			s.onLookup = func(int) (providers.Answer, error) { return providers.Answer{Status: providers.StatusUnknown}, nil }
-			b.workWith(s, b.options(messages.GamesDrop, "w1"), ratelimit.NewLocal(100_000, time.Second))
+			b.workWith(s, b.options(messages.GamesDrop, "w1"), providertest.Unlimited{})
 			b.drained()
 			if after := b.path("o1"); after != before {
 				t.Errorf("path %s, was %s", after, before)

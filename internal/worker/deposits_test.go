@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // counter is a bench with a desk, and the references of its one order.
@@ -33,7 +33,7 @@ func newCounter(t *testing.T) *counter {
 // open starts the worker and gives it the order.
 func (c *counter) open() {
 	c.t.Helper()
-	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
 	c.submit(deposit("o1", ""))
 }
 
@@ -273,7 +273,7 @@ func TestDeposit_ARecordThatShowsLateIsFoundWhenTheRepeatMeetsIt(t *testing.T) {
 	t.Parallel()
 	c := newCounter(t)
 	c.desk.lose, c.desk.hidden = 1, true
-	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
 	c.submit(deposit("o1", ""))
 	lost := c.becomes("o1", messages.Unresolved)
 	repeat := c.until("the repeat", func(e *messages.Event) bool { return e.Type == messages.Placing && e.Attempt == 2 })
@@ -296,7 +296,7 @@ func TestDeposit_ALostSecondCreateIsSentAgainUnderTheSecondReference(t *testing.
 	t.Parallel()
 	c := newCounter(t)
 	c.desk.lose = 1
-	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
 	c.submit(deposit("o1", ""))
 	c.until("the lost link", func(e *messages.Event) bool {
 		if e.State == messages.Retrying {
@@ -320,7 +320,7 @@ func TestDeposit_ARestartLosesNeitherTheWaitNorWhatIsWatched(t *testing.T) {
 	t.Parallel()
 	c := newCounter(t)
 	c.desk.lose = 1
-	permits := ratelimit.NewLocal(100_000, time.Second)
+	permits := providertest.Unlimited{}
 	stop := c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), permits)
 	c.submit(deposit("o1", ""))
 	c.becomes("o1", messages.ActionRequired)

@@ -23,6 +23,7 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 const (
@@ -298,7 +299,7 @@ func (b *bench) options(p messages.Provider, name string) worker.Options {
 // work runs a worker until the test ends or stop is called.
 func (b *bench) work(s *shop, o worker.Options) (stop func()) {
 	b.t.Helper()
-	return b.workWith(s, o, ratelimit.NewLocal(100_000, time.Second))
+	return b.workWith(s, o, providertest.Unlimited{})
 }
 
 func (b *bench) workWith(s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {

@@ -15,10 +15,10 @@ import (
 
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // till pays out and knows no keys: a lost payout is found as the one that is
@@ -137,7 +137,7 @@ func (b *bench) untilNoTurn() {
 // workAt runs a replica at the till.
 func (b *bench) workAt(s providers.Provider, name string) (stop func()) {
 	b.t.Helper()
-	return b.workWith(s, b.options(messages.Exchanger, name), ratelimit.NewLocal(100_000, time.Second))
+	return b.workWith(s, b.options(messages.Exchanger, name), providertest.Unlimited{})
 }
 
 // doubtful makes an order whose worker died after it had written the intent.
@@ -307,7 +307,7 @@ func TestPayout_AnIntentWhoseTurnWasTakenSendsNothing(t *testing.T) {
 		}
 		b.setTurn("acme/nobody")
 	}}
-	b.workOn(books, s, b.options(messages.Exchanger, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	b.workOn(books, s, b.options(messages.Exchanger, "w1"), providertest.Unlimited{})
 	b.submit(payout("o1"))
 	e := b.ends("o1")
 	if got := b.path("o1"); e.State != messages.Succeeded || got != "accepted placing retrying placing succeeded" || len(s.payouts()) != 1 {
@@ -351,7 +351,7 @@ func TestPayout_LooksAgainAtWhomItTookTheTurnFrom(t *testing.T) {
 			t.Errorf("planned while the other was %s", e.State)
 		}
 	}}
-	b.workOn(books, s, b.options(messages.Exchanger, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	b.workOn(books, s, b.options(messages.Exchanger, "w1"), providertest.Unlimited{})
 	b.submit(payoutTo("first", "4222")) // the worker has tidied what was left behind
 	b.ends("first")
 	b.setTurn("acme/h")

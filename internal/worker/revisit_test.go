@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/beltline-io/beltline/internal/order"
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // call brings a callback's command for the order, as the door would.
@@ -174,7 +174,7 @@ func standing(t *testing.T, end order.Change) *counter {
 	c.follow("o1", order.Change{Input: order.LinkLost, RetryAt: time.Now().Add(time.Hour)})
 	last, seq := c.follow("o1", end)
 	c.desk.refs = []string{c.first}
-	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), ratelimit.NewLocal(100_000, time.Second))
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
 	c.send(messages.Place, last, seq) // the command that waited for the second create
 	return c
 }

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/ledger"
-	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // loseBucket takes the bucket away, and sets it up again as `beltline setup` does.
@@ -107,7 +106,7 @@ func TestPayout_AnIntentThatOutlivedTheBucketSendsNothing(t *testing.T) {
 					t.Errorf("%v, paid %v", err, s.payouts())
 				}
 			}}
-			b.workOn(books, s, b.options(messages.Exchanger, "w1"), ratelimit.NewLocal(100_000, time.Second))
+			b.workOn(books, s, b.options(messages.Exchanger, "w1"), providertest.Unlimited{})
 			b.submit(payout("o1"))
 			e := b.ends("o1")
 			if got := b.path("o1"); e.State != messages.Succeeded || got != "accepted placing retrying placing succeeded" || len(s.payouts()) != 1 {
