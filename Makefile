@@ -61,6 +61,12 @@ bench: ## the pipeline beside a bare JetStream loop (BENCH="-orders 20000 -round
 bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 10000 -sync default")
 	$(GO) run ./test/hold $(HOLD)
 
+# LIMIT=-quick takes about two minutes, LIMIT="-only 'killed'" some of the cases.
+LIMIT ?=
+.PHONY: bench-limit
+bench-limit: ## the rate limit over real workers, every fault and 20,000 waiting orders (LIMIT=-quick)
+	$(GO) run ./test/limit $(LIMIT)
+
 .PHONY: microbench
 microbench: ## the Go benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -7,5 +7,5 @@
 // no child outlives the process that started it. What children print is kept
 // whole, up to the last byte before they were killed.
 //
-// It knows nothing of orders. Only the rig in test/crash imports it.
+// It knows nothing of orders. The rig in test/crash and test/limit import it.
 package procs
