@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,14 +26,20 @@ const (
 	// ahead is how many orders may be on their way at once: enough to keep the
 	// pipeline busy, too few for callbacks to be refused.
 	ahead = 1000
+	// publishers is how many submit at once.
+	publishers = 32
 	// again is the pause of a caller that was refused.
 	again = 100 * time.Millisecond
+	// stuck is how long nothing moves before the orders that are missing are
+	// taken for put off, and others are submitted in their stead.
+	stuck = 20 * time.Second
 )
 
 // filling puts orders on hold: it submits them, has each customer give skins
 // that are held as soon as there is a page to give them on, and calls back.
 type filling struct {
 	*system
+	ids   chan string   // of orders to submit
 	paid  chan string   // references whose customers have paid
 	slots chan struct{} // orders on their way
 	// How far the orders are, by what this program has seen of them.
@@ -48,73 +53,112 @@ type filling struct {
 	ended <-chan struct{} // nobody waits for the rest
 }
 
-// fill returns when n orders are on hold, with the time it took.
-func (s *system) fill(ctx context.Context, n int) (time.Duration, error) {
+// fill returns when n orders are on hold, with the time it took. Orders that a
+// slow machine has put off are counted beside them: polling is out of the way,
+// so they come too late to be waited for.
+func (s *system) fill(ctx context.Context, n int) (took time.Duration, putOff int, err error) {
 	if n == 0 {
-		return 0, nil
+		return 0, 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &filling{
-		system: s, n: n, paid: make(chan string, ahead), slots: make(chan struct{}, ahead),
+		system: s, n: n, ids: make(chan string), paid: make(chan string, ahead), slots: make(chan struct{}, ahead),
 		known: make(map[string]bool, n), done: make(chan struct{}), err: make(chan error, 1), ended: ctx.Done(),
 	}
 	stop, err := s.follow(ctx, jetstream.DeliverNewPolicy, f.take, messages.ActionRequired, messages.OnHold)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer stop()
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
-	begun := time.Now()
 	for i := range callers {
 		group.Go(func() { f.call(ctx, i) })
 	}
-	for i := range 32 {
-		group.Go(func() {
-			for number := i; number < n; number += 32 {
-				select {
-				case f.slots <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				if err := s.submit(ctx, "hold-"+strconv.Itoa(number)); err != nil {
-					f.fail(err)
-				}
-				f.submitted.Add(1)
-			}
-		})
+	for range publishers {
+		group.Go(func() { f.submitAll(ctx) })
 	}
-	return f.watch(ctx, begun)
+	begun := time.Now()
+	group.Go(func() { f.order(ctx, 0, n) })
+	err = f.watch(ctx, &group)
+	return time.Since(begun), int(f.submitted.Load()) - n, err
+}
+
+// order has count more orders submitted, from that number on.
+func (f *filling) order(ctx context.Context, from, count int) {
+	for i := range count {
+		select {
+		case f.ids <- "hold-" + strconv.Itoa(from+i):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *filling) submitAll(ctx context.Context) {
+	for {
+		select {
+		case f.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case id := <-f.ids:
+			if err := f.submit(ctx, id); err != nil && ctx.Err() == nil {
+				f.fail(err)
+			}
+			f.submitted.Add(1)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // watch shows how it goes until it is done, or nothing moves any more.
-func (f *filling) watch(ctx context.Context, begun time.Time) (time.Duration, error) {
+func (f *filling) watch(ctx context.Context, group *sync.WaitGroup) error {
 	progress := time.NewTicker(5 * time.Second)
 	defer progress.Stop()
-	last, moved := int64(0), time.Now()
+	last, moved, rounds := int64(0), time.Now(), 0
 	for {
 		select {
 		case <-f.done:
-			took := time.Since(begun)
-			fmt.Fprintf(os.Stderr, "  %d on hold in %s\n", f.n, took.Round(time.Second))
-			return took, nil
+			return nil
 		case err := <-f.err:
-			return 0, err
+			return err
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		case <-progress.C:
-			held := f.held.Load()
-			fmt.Fprintf(os.Stderr, "  %d of %d on hold\n", held, f.n)
-			if held != last {
-				last, moved = held, time.Now()
-			}
-			if time.Since(moved) > patience {
-				return 0, fmt.Errorf("of %d orders %d were submitted, %d opened, %d called back for and %d on hold; %s\n%s",
-					f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, f.queues(ctx), f.worker.tail())
-			}
 		}
+		held := f.held.Load()
+		say("  %d of %d on hold", held, f.n)
+		if held != last {
+			last, moved = held, time.Now()
+		}
+		if time.Since(moved) < stuck {
+			continue
+		}
+		missing := f.n - int(held)
+		if rounds++; rounds > 10 || missing > f.n/10 {
+			return fmt.Errorf("of %d orders %d were submitted, %d opened, %d called back for and %d on hold; %s\n%s",
+				f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, f.queues(ctx), f.worker.tail())
+		}
+		say("  %d orders were put off; others are submitted in their stead", missing)
+		for range missing {
+			f.leave()
+		}
+		from := int(f.submitted.Load())
+		group.Go(func() { f.order(ctx, from, missing) })
+		moved = time.Now()
+	}
+}
+
+// leave ends the way of one order.
+func (f *filling) leave() {
+	select {
+	case <-f.slots:
+	default: // one that was put off comes after all
 	}
 }
 
@@ -165,7 +209,7 @@ func (f *filling) take(m jetstream.Msg) {
 		return
 	}
 	f.known[a.OrderID] = true
-	<-f.slots
+	f.leave()
 	if f.held.Add(1) == int64(f.n) {
 		close(f.done)
 	}

@@ -122,18 +122,14 @@ func measure(ctx context.Context, o options, loaded, empty *system) (report, err
 		return r, err
 	}
 	say("putting %d orders on hold", o.orders)
-	if r.Fill, err = loaded.fill(ctx, o.orders); err != nil {
+	if err := loaded.renew(ctx, quiet); err != nil {
 		return r, err
 	}
-	for _, s := range both { // from now on with the default times
-		s.poll()
-		if err := s.worker.end(syscall.SIGTERM); err != nil {
-			return r, err
-		}
-		if err := s.worker.start(); err != nil {
-			return r, err
-		}
-		if err := s.settled(ctx); err != nil {
+	if r.Fill, r.PutOff, err = loaded.fill(ctx, o.orders); err != nil {
+		return r, err
+	}
+	for _, s := range both { // from now on with the default times again
+		if err := errors.Join(s.renew(ctx, nil), s.settled(ctx)); err != nil {
 			return r, err
 		}
 	}

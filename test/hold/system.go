@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,7 +43,8 @@ type opened struct {
 	reference string
 }
 
-// quiet keeps polling out of the way: nothing is asked of the shop that its callbacks do not cause.
+// quiet keeps polling out of the way: nothing is asked of the shop that its
+// callbacks do not cause. What goes wrong is then tried again in an hour.
 var quiet = map[string]string{"POLL_FIRST": "1h", "POLL_MAX": "24h"}
 
 // start starts all programs and waits until they do their work.
@@ -101,7 +103,7 @@ func (s *system) prepare(programs string, o options) error {
 		"NATS_URL": "nats://" + listen, "LOG_FORMAT": "json", "SKINSBACK_RATE_LIMIT": "20000/1s", "EVENTS_MAX_BYTES": "16GiB",
 	}
 	s.dispatcher = s.program(programs, "dispatcher", addresses[4], common)
-	s.worker = s.program(programs, "worker-skinsback", addresses[5], common, quiet, map[string]string{
+	s.worker = s.program(programs, "worker-skinsback", addresses[5], common, map[string]string{
 		"SKINSBACK_URL": s.shop.URL(), "SKINSBACK_CLIENT_ID": skinsbacktest.ClientID, "SKINSBACK_CLIENT_SECRET": skinsbacktest.ClientSecret,
 		"WEBHOOK_ADDR": hooks, "WEBHOOK_PUBLIC_URL": "http://" + hooks, "WEBHOOK_SECRET": "of-this-measurement-only",
 	})
@@ -122,19 +124,20 @@ func (s *system) program(programs, name, address string, settings ...map[string]
 	}
 }
 
-// poll makes the worker poll as it does by default, from its next start on.
-func (s *system) poll() {
-	s.worker.env = deleteAll(s.worker.env, quiet)
-}
-
-func deleteAll(env []string, names map[string]string) []string {
-	var kept []string
-	for _, entry := range env {
-		if name, _, _ := strings.Cut(entry, "="); names[name] == "" {
-			kept = append(kept, entry)
-		}
+// renew starts the worker again with these settings beside its own.
+func (s *system) renew(ctx context.Context, extra map[string]string) error {
+	if err := s.worker.end(syscall.SIGTERM); err != nil {
+		return err
 	}
-	return kept
+	env := s.worker.env
+	defer func() { s.worker.env = env }() // for the next start
+	for k, v := range extra {
+		s.worker.env = append(slices.Clip(s.worker.env), k+"="+v)
+	}
+	if err := s.worker.start(); err != nil {
+		return err
+	}
+	return s.worker.awaitReady(ctx)
 }
 
 // connect follows the events as an upstream does.
