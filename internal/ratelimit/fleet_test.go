@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"testing"
@@ -124,12 +125,21 @@ func (r *replica) read(ctx context.Context, u ratelimit.Use) error {
 	return err
 }
 
-// create is what the worker does: the permit first, and asked again by the
-// guard just before the request is written.
+// slowly is how long an intent may take to be stored. It is near the age at
+// which a permit is thrown away, so that requests arrive as late after their
+// permits as they may.
+const slowly = ratelimit.GreatestAge * 3 / 4
+
+// create is what the worker does: the permit first, then the intent, and the
+// permit asked again by the guard just before the request is written.
 func (r *replica) create(ctx context.Context) error {
 	p, err := r.limiter.Take(ctx, ratelimit.ForPlace)
 	if err != nil {
 		return err
+	}
+	select {
+	case <-time.After(rand.N(slowly)):
+	case <-ctx.Done():
 	}
 	return r.spend(ctx, p)
 }

@@ -28,7 +28,7 @@ func TestStream_SaturatedByFourItHoldsInEveryWindowAndIsFairAndQuiet(t *testing.
 	s, d := natstest.Start(t), openDoor(t)
 	setUp(t, s.JS(t), small, 1)
 	all := flood(t, d, conns(t, s, 4)...)
-	d.await(t, 5*small.limit)
+	d.await(t, 4*small.limit)
 	for _, r := range all {
 		r.end()
 	}
@@ -62,7 +62,7 @@ func TestStream_ARestartOfTheServerGrantsNothingTwice(t *testing.T) {
 		d.await(t, n)
 		s.Restart(t)
 	}
-	d.await(t, 4*small.limit)
+	d.await(t, 3*small.limit)
 	d.judge(t, small)
 }
 
@@ -93,7 +93,7 @@ func TestStream_OnThreeNodesMovingAndStoppedLeadersGrantNothingTwice(t *testing.
 	if err := c.StartNode(leader); err != nil {
 		t.Fatal(err)
 	}
-	d.await(t, 4*small.limit)
+	d.await(t, 3*small.limit)
 	d.judge(t, small)
 }
 
@@ -107,11 +107,11 @@ func TestStream_ConnectionsThatAreCutGrantNothingTwice(t *testing.T) {
 		conns = append(conns, wires.conn(t))
 	}
 	flood(t, d, conns...)
-	for n := small.limit / 4; n < 3*small.limit; n += small.limit / 2 {
+	for n := small.limit / 4; n < 5*small.limit/2; n += small.limit / 2 {
 		d.await(t, n)
 		wires.cut()
 	}
-	d.await(t, 4*small.limit)
+	d.await(t, 3*small.limit)
 	d.judge(t, small)
 }
 
@@ -140,12 +140,12 @@ func TestStream_AReplicaThatDiesBurnsItsPermitsAndLateOnesGetTheirShare(t *testi
 	// One whole life of the permits is for the late ones to find their place.
 	d.await(t, 2*small.limit)
 	before := d.count()
-	d.await(t, before+3*small.limit)
+	d.await(t, before+2*small.limit)
 	d.judge(t, small)
 	took, _ := d.by(before)
 	for _, r := range append(first, late...) {
-		if took[r.name] < small.limit/4 {
-			t.Errorf("%s got %d of %d permits", r.name, took[r.name], 3*small.limit)
+		if took[r.name] < small.limit/5 {
+			t.Errorf("%s got %d of %d permits", r.name, took[r.name], 2*small.limit)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func TestStream_APausedHolderThrowsItsOldPermitsAway(t *testing.T) {
 			t.Error("an old permit was used")
 		}
 	}
-	d.await(t, d.count()+2*small.limit)
+	d.await(t, d.count()+small.limit)
 	d.judge(t, small)
 	if took, _ := d.by(0); took["paused"] > 0 {
 		t.Errorf("%d requests with old permits arrived", took["paused"])
@@ -193,11 +193,11 @@ func TestStream_ALimitThatIsChangedHoldsFromItsFirstRequestOn(t *testing.T) {
 
 	setUp(t, js, low, 1)
 	lowered := time.Now()
-	d.await(t, d.count()+3*low.limit)
+	d.await(t, d.count()+2*low.limit)
 
 	raised := time.Now()
 	setUp(t, js, high, 1)
-	d.await(t, d.count()+2*high.limit)
+	d.await(t, d.count()+3*high.limit/2)
 
 	times := d.times()
 	most := map[rule]int{}
