@@ -6,6 +6,9 @@ SHELL := bash
 
 GO       ?= go
 TIMEOUT  ?= 300s
+# Most tests wait for timers and leases rather than for the processor, so more of
+# them run side by side than there are cores.
+PARALLEL ?= 8
 FUZZTIME ?= 10s
 BENCH    ?=
 HOLD     ?=
@@ -33,14 +36,14 @@ demo: ## run everything in one process against fake providers
 .PHONY: test
 test: ## run all tests, and say in one line how it went
 	@out=$$(mktemp); trap 'rm -f "$$out"' EXIT; \
-	code=0; $(GO) test -timeout $(TIMEOUT) ./... 2>&1 | tee "$$out" || code=$$?; \
+	code=0; $(GO) test -timeout $(TIMEOUT) -parallel $(PARALLEL) ./... 2>&1 | tee "$$out" || code=$$?; \
 	awk -v code=$$code '$$1 == "ok" {ok++} $$1 == "FAIL" && $$2 ~ /\// {bad++} /no test files/ {none++} \
 		END {printf "\n%s: %d packages passed, %d failed, %d without tests\n", code ? "FAILED" : "PASSED", ok, bad, none}' "$$out"; \
 	exit $$code
 
 .PHONY: race
 race: ## run the core packages under the race detector
-	$(GO) test -race -timeout $(TIMEOUT) $(CORE)
+	$(GO) test -race -timeout $(TIMEOUT) -parallel $(PARALLEL) $(CORE)
 
 .PHONY: lint
 lint: ## vet, gofmt, staticcheck and go mod tidy

@@ -58,6 +58,9 @@ func link(prev int) string {
 		fmt.Appendf(nil, "NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: %d\r\n\r\n", prev))
 }
 
+// puppetTimeout is how long an answer of the puppet is waited for.
+const puppetTimeout = 160 * time.Millisecond
+
 func next(list *[]string) string {
 	if len(*list) == 0 {
 		return silence
@@ -119,7 +122,7 @@ func (p *puppet) open(t *testing.T, o ledger.Options) *ledger.Ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Timeout, o.FillInterval = 160*time.Millisecond, never
+	o.Timeout, o.FillInterval = puppetTimeout, never
 	return openOn(t, nc, js, o)
 }
 
@@ -176,7 +179,9 @@ func TestAppend_ReadsEveryAnswerForWhatItProves(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
 				defer cancel()
 			}
+			begun := time.Now()
 			seq, err := l.Append(ctx, event("ord-1", 1, messages.Accepted, "a"), 0)
+			slow := time.Since(begun) > puppetTimeout // then an answer may have come too late, and was asked for again
 			if !errors.Is(err, c.want) {
 				t.Fatalf("error is %v, want %v", err, c.want)
 			}
@@ -185,7 +190,7 @@ func TestAppend_ReadsEveryAnswerForWhatItProves(t *testing.T) {
 			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if c.copies != 0 && len(p.copies) != c.copies {
+			if c.copies != 0 && len(p.copies) != c.copies && (len(p.copies) < c.copies || !slow) {
 				t.Errorf("%d copies were sent, want %d", len(p.copies), c.copies)
 			}
 			for _, other := range p.copies {

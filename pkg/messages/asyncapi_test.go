@@ -133,6 +133,7 @@ func produced() map[string][]string {
 		"ScheduleSubject":        {messages.ScheduleSubject(p, "{tenant}", "{order_id}")},
 		"ExpireSubject":          {messages.ExpireSubject(p, "{tenant}", "{order_id}")},
 		"PermitSubject":          {p.PermitSubject()},
+		"TurnSubject":            {p.TurnSubject()},
 		"DeadOrders":             {strings.Replace(messages.DeadOrders("acme"), "acme", "{tenant}", 1)},
 		"DeadCommands":           {messages.DeadCommands(p)},
 		"DeadHooks":              {messages.DeadHooks(p)},

@@ -27,6 +27,7 @@ func TestSubjects_AreThoseOfTheContract(t *testing.T) {
 		messages.DeadCommands(messages.SkinsBack):                                       "dlq.commands.skinsback",
 		messages.DeadHooks(messages.Exchanger):                                          "dlq.hooks.exchanger",
 		messages.BalanceSteam.PermitSubject():                                           "permits.balancesteam",
+		messages.BalanceSteam.TurnSubject():                                             "turns.balancesteam",
 		messages.BalanceSteam.PermitStream():                                            "PERMITS_BALANCESTEAM",
 		messages.BalanceSteam.LaneKey():                                                 "lane.balancesteam",
 		messages.BalanceSteam.PlaceConsumer():                                           "worker-balancesteam-place",

@@ -250,7 +250,8 @@ func (r *rig) judge(w world, s script) {
 	fault(!w.shows(last, s, end), "the books say %s", end)
 	fault(last.text("terminal") != "true", "the last event is not the end")
 	fault(count["succeeded"]+count["failed"] > 1, "it ended more than once")
-	fault(count["placing"] != 1, "%d intents", count["placing"])
+	// On a busy machine a permit may grow too old before its request is written.
+	fault(count["placing"]-count["retrying"] != 1, "%d intents, %d of which sent nothing", count["placing"], count["retrying"])
 	fault(w.creates(s) != 1, "%d requests were executed", w.creates(s))
 	if len(faults) > 0 {
 		r.t.Errorf("%s: %s\n%s", s, strings.Join(faults, "; "), story(events))
