@@ -113,7 +113,9 @@ func TestAsyncAPI_EveryReferenceLeadsSomewhere(t *testing.T) {
 	}
 	walk(doc)
 	for name := range messages.Schemas() {
-		if !used[name] && !strings.HasPrefix(name, "order.") {
+		_, rest, _ := strings.Cut(name, ".")
+		own, _, _ := strings.Cut(rest, ".") // svc.providers.request.json and its answer stand for those of each provider
+		if !used[name] && !strings.HasPrefix(name, "order.") && !messages.Provider(own).Known() {
 			t.Errorf("the document does not use %s", name)
 		}
 	}

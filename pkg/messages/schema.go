@@ -29,6 +29,7 @@ func Schemas() map[string][]byte {
 	for _, spec := range kindSpecs {
 		all[spec.file()] = titled("Order "+string(spec.kind), spec.about, spec.schema())
 	}
+	maps.Copy(all, serviceSchemas())
 	out := make(map[string][]byte, len(all))
 	for name, s := range all {
 		b, err := json.MarshalIndent(s, "", "  ")
