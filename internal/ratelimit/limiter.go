@@ -65,8 +65,8 @@ type Permit struct {
 	// Granted is from before the permit was asked for, and so never after its
 	// grant. It bears its monotonic clock reading.
 	Granted time.Time
-	MaxAge  time.Duration // older than this it is thrown away unused
-	thrown  func()        // counts a permit that is thrown away; may be nil
+	MaxAge  time.Duration    // older than this it is thrown away unused
+	used    func(fresh bool) // is told when it is used or thrown away; may be nil
 }
 
 // Fresh reports whether the permit may still be used at now. The wall clock is
@@ -79,11 +79,12 @@ func (p Permit) Fresh(now time.Time) bool {
 // be asked once, at the last moment before the request is written: it counts
 // the permits that are thrown away.
 func (p Permit) Check() error {
-	if p.Fresh(time.Now()) {
-		return nil
+	fresh := p.Fresh(time.Now())
+	if p.used != nil {
+		p.used(fresh)
 	}
-	if p.thrown != nil {
-		p.thrown()
+	if fresh {
+		return nil
 	}
 	return ErrStale
 }

@@ -14,6 +14,9 @@ const (
 	soon = 400 * time.Millisecond
 	// farOff: if no permit frees within this, nobody's turn has come.
 	farOff = time.Second
+	// fewUnused is how many permits a replica may have that are not used yet, and
+	// still go on with a burst.
+	fewUnused = 4
 	// arrears is how many permits in arrears are made up for.
 	arrears = 4
 )
@@ -32,6 +35,7 @@ type room struct {
 	at     time.Time // ours, then
 	shut   bool      // refused since
 	asking int       // questions on their way
+	unused int       // permits granted and neither used nor thrown away yet
 
 	// next is when the next permit is to be taken if they are spread evenly, by
 	// our clock: an interval after the last one, whoever took it.
@@ -122,12 +126,14 @@ func (r *room) reserve() int { return min(max(r.limit/100, min(r.limit/10, 3), 1
 
 // burst is how many questions more may be sent at once. Other replicas learn of
 // them only by their answers, so there are fewer on their way the less is left.
+// Those whose permits cannot be used as fast as they come wait: what grows too
+// old is missing for a whole window.
 func (r *room) burst() int {
 	left := r.free() - r.cushion()
 	if left <= 0 {
 		return 0
 	}
-	return max(left/64, 1) - r.asking
+	return min(max(left/64, 1), max(left/64, fewUnused)-r.unused) - r.asking
 }
 
 // has reports whether a permit may be asked for at once.

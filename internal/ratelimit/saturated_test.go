@@ -134,7 +134,8 @@ func TestShared_UnsaturatedAPermitCostsOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := w.replica()
 		for range 400 {
-			if _, err := l.Take(t.Context(), ratelimit.ForPlace); err != nil {
+			p, err := l.Take(t.Context(), ratelimit.ForPlace)
+			if err != nil || p.Check() != nil {
 				t.Error(err)
 			}
 		}

@@ -197,7 +197,7 @@ func (s *Shared) tellPace() {
 func (s *Shared) ask(ctx context.Context, use Use, n note) (Permit, bool, error) {
 	timed, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	p := Permit{Granted: time.Now(), MaxAge: greatestAge, thrown: s.metrics.thrown.Inc}
+	p := Permit{Granted: time.Now(), MaxAge: greatestAge}
 	n.Use, n.By = use.String(), s.self
 	seq, granted, err := s.fence.publish(timed, n)
 	s.mu.Lock()
@@ -212,10 +212,36 @@ func (s *Shared) ask(ctx context.Context, use Use, n note) (Permit, bool, error)
 		s.metrics.troubles.Inc()
 	case granted:
 		s.metrics.granted[use].Inc()
+		p.used = s.owed()
 	default:
 		s.metrics.refused.Inc()
 	}
 	return p, granted, err
+}
+
+// owed counts a permit until it is used or thrown away, which it is told, or
+// too old to be: nobody need use a permit.
+func (s *Shared) owed() (used func(fresh bool)) {
+	s.mu.Lock()
+	s.room.unused++
+	s.mu.Unlock()
+	var once sync.Once
+	settle := func() {
+		once.Do(func() {
+			s.mu.Lock()
+			s.room.unused--
+			s.mu.Unlock()
+			s.tellPace()
+		})
+	}
+	late := time.AfterFunc(greatestAge, settle)
+	return func(fresh bool) {
+		if !fresh {
+			s.metrics.thrown.Inc()
+		}
+		late.Stop()
+		settle()
+	}
 }
 
 // note keeps why the fence gave no answer, unless it is that nobody waited for
