@@ -199,10 +199,51 @@ func TestPoison_DeathsOfTheProcessAreCountedFromTheFourthDelivery(t *testing.T) 
 	}
 }
 
+// Deaths before the provider had the order do not add up with those of the days
+// in which it is watched.
+func TestPoison_DeathsAreForgottenOnceTheProviderHasTheOrder(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	s.onLookup = func(int) (providers.Answer, error) { return providers.Answer{Status: providers.StatusProcessing}, nil }
+	b.accept(offer("o1"))
+	b.follow("o1", order.Change{Input: order.Claim, Intent: &order.Intent{
+		Nonce: "n", Owner: "w0", Reference: messages.Reference(b.namespace, tenant, "o1", 1), ReferenceN: 1,
+		LeaseUntil: time.Now().Add(lease), Plan: []byte(`{}`),
+	}})
+	e, seq := b.follow("o1", order.Change{Input: order.OwnProcessing, Nonce: "n"})
+	b.send(messages.Check, e, seq)
+	b.bounceOn(messages.GamesDrop.FollowConsumer(), 4)
+	const key = "suspect.gamesdrop.acme.o1"
+	if _, err := b.kv().PutString(t.Context(), key, "2"); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := b.kv().Watch(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.work(s, b.options(messages.GamesDrop, "w1"))
+	late := time.After(patience)
+	for {
+		select {
+		case entry := <-watch.Updates():
+			if entry != nil && entry.Operation() != jetstream.KeyValuePut {
+				return
+			}
+		case <-late:
+			t.Fatal("the deaths are still counted")
+		}
+	}
+}
+
 // bounce has place commands delivered and given back, n deliveries in all.
 func (b *bench) bounce(n int) {
 	b.t.Helper()
-	c, err := b.js.Consumer(b.t.Context(), messages.StreamCommands, messages.GamesDrop.PlaceConsumer())
+	b.bounceOn(messages.GamesDrop.PlaceConsumer(), n)
+}
+
+func (b *bench) bounceOn(consumer string, n int) {
+	b.t.Helper()
+	c, err := b.js.Consumer(b.t.Context(), messages.StreamCommands, consumer)
 	if err != nil {
 		b.t.Fatal(err)
 	}

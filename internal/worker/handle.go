@@ -103,7 +103,7 @@ func (t *task) run(ctx context.Context) error {
 	if err := t.read(); err != nil {
 		return err
 	}
-	release, tooOften, err := t.suspects.enter(ctx, t.addr, t.meta)
+	release, tooOften, err := t.suspects.enter(ctx, t.addr, t.meta, t.taken)
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,19 @@ func (t *task) run(ctx context.Context) error {
 		t.leaveTurn(ctx)
 	}
 	return err
+}
+
+// taken reports whether the provider has the order, or it has ended.
+func (t *task) taken() bool {
+	if t.entry == nil {
+		return false
+	}
+	switch t.entry.Event.State {
+	case messages.Accepted, messages.Retrying, messages.Placing, messages.Unresolved:
+		return false
+	default:
+		return true
+	}
 }
 
 // read takes the command apart and checks that subject and body agree.

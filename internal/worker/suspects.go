@@ -38,8 +38,10 @@ func (s *suspects) key(a messages.CommandAddress) string {
 
 // enter is called before a command is worked on. tooOften: its order has killed
 // its worker three times. Otherwise release must be deferred by whoever works
-// on it.
-func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *jetstream.MsgMetadata) (release func(), tooOften bool, err error) {
+// on it. cleared reports whether the order has come further than its deaths, so
+// that they do not add up over the days in which an order is watched, each time
+// a worker dies of something else.
+func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *jetstream.MsgMetadata, cleared func() bool) (release func(), tooOften bool, err error) {
 	if meta.NumDelivered < 2 {
 		return func() {}, false, nil
 	}
@@ -68,7 +70,7 @@ func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *j
 		if r := recover(); r != nil {
 			panic(r) // counted already; the caller reports it
 		}
-		if deaths == 0 {
+		if deaths == 0 || cleared() {
 			_ = s.kv.Delete(ctx, s.key(a), jetstream.LastRevision(revision))
 			return
 		}
