@@ -15,6 +15,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/dispatcher/sweep"
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/operator"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/orders"
 	"github.com/beltline-io/beltline/internal/pull"
@@ -26,6 +27,7 @@ import (
 type Ledger interface {
 	Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error)
 	Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error)
+	At(ctx context.Context, seq uint64) (*ledger.Entry, error)
 	History(ctx context.Context, tenant, orderID string) ([]ledger.Entry, error)
 }
 
@@ -172,7 +174,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dispatcher: %w", err)
 	}
-	service, err := orders.Serve(d.nc, d.ledger, orders.Options{Log: d.log})
+	reader := orders.NewReader(d.nc, d.js, d.ledger, d.log)
+	stopServices, err := d.serve(reader)
 	if err != nil {
 		return fmt.Errorf("dispatcher: %w", err)
 	}
@@ -185,11 +188,28 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	loops.Go(func() { d.sweeper.Run(ctx) })
 	loops.Go(func() { d.intake(ctx, work, consumer) })
 	loops.Go(func() { newAside(d).run(ctx, work) })
+	loops.Go(func() { reader.Run(ctx) })
 	loops.Wait()
 	d.draining.Store(true)
-	service.Stop()
+	stopServices()
 	d.drain(abandon)
 	return nil
+}
+
+// serve begins to answer the tenants and the operators.
+func (d *Dispatcher) serve(reader *orders.Reader) (stop func(), err error) {
+	tenants, err := orders.Serve(d.nc, reader, orders.Options{Log: d.log})
+	if err != nil {
+		return nil, err
+	}
+	operators, err := operator.Serve(d.nc, d.js, d.ledger, reader, operator.Options{
+		Log: d.log, Drive: d.driveNow, Times: d.o.Times, Now: d.o.Now,
+	})
+	if err != nil {
+		tenants.Stop()
+		return nil, err
+	}
+	return func() { tenants.Stop(); operators.Stop() }, nil
 }
 
 // open finds the consumer. What setup has not made is an error; what does not

@@ -13,7 +13,7 @@ var port = []string{"pkg/messages", "pkg/money", "pkg/providers!"}
 // pipeline is what the running parts stand on.
 var pipeline = append([]string{
 	"internal/order", "internal/ledger", "internal/orders", "internal/ratelimit", "internal/topology", "internal/queue",
-	"internal/logkey", "internal/secret", "internal/lane", "internal/pull",
+	"internal/logkey", "internal/secret", "internal/lane", "internal/pull", "internal/service",
 }, port...)
 
 // direction says which packages of the module a package may import. A key
@@ -34,9 +34,12 @@ var direction = map[string][]string{
 	"internal/queue":             append([]string{"internal/logkey"}, port...),
 	"internal/lane":              append([]string{"internal/logkey"}, port...),
 	"internal/ledger":            append([]string{"internal/logkey", "internal/topology"}, port...),
-	"internal/orders":            append([]string{"internal/logkey", "internal/ledger"}, port...),
+	"internal/fence":             append([]string{"internal/logkey", "internal/ledger", "internal/topology"}, port...),
+	"internal/service":           append([]string{"internal/logkey"}, port...),
+	"internal/orders":            append([]string{"internal/logkey", "internal/ledger", "internal/service"}, port...),
+	"internal/query":             append([]string{"internal/logkey", "internal/lane", "internal/ratelimit", "internal/service"}, port...),
 	"internal/providerhttp":      append([]string{"internal/ratelimit", "internal/secret"}, port...),
-	"internal/dispatcher":        pipeline,
+	"internal/dispatcher":        append([]string{"internal/operator"}, pipeline...),
 	"internal/worker":            pipeline,
 	"internal/operator":          pipeline,
 	"internal/webhook":           pipeline,
@@ -131,7 +134,7 @@ var confined = []library{
 	},
 	{"github.com/nats-io/nats.go", []string{
 		"internal/ledger", "internal/topology", "internal/queue", "internal/ratelimit", "internal/lane", "internal/pull", "internal/dispatcher",
-		"internal/worker", "internal/orders", "internal/operator", "internal/webhook", "internal/app", "internal/natstest",
+		"internal/fence", "internal/worker", "internal/orders", "internal/operator", "internal/service", "internal/query", "internal/webhook", "internal/app", "internal/natstest",
 		"internal/embedded", "cmd", "test",
 	}, true, "everything else is told what it needs, without NATS"},
 	{"github.com/shopspring/decimal", []string{"pkg/money"}, false, "use pkg/money"},

@@ -1,13 +1,20 @@
-// Package orders answers upstream's questions about its orders, as the NATS
-// micro service "orders": what an order's last event is, and its whole history.
+// Package orders answers questions about orders from the ledger: an order's
+// last event, its whole history, and lists; for a tenant as the NATS micro
+// service "orders", and for all tenants through its [Reader], which the
+// operator's service uses.
 //
-// It promises that an answer comes from the leader of the ledger, so that an
-// event whose arrival upstream has seen is never missing; that every replica
-// may answer (one does); and that the tenant is taken from the subject, where
-// permissions can see it, and from nowhere else.
+// It promises that what is answered of an order comes from the ledger, so that
+// an event whose arrival upstream has seen is never missing; that a list costs
+// the events that it shows, however many orders there are; that every replica
+// may answer (one does); and that the tenant of the service "orders" is taken
+// from the subject, where permissions can see it, and from nowhere else.
+//
+// For lists each replica keeps a row of about 200 bytes for each order, made
+// from the subjects of the events. It says where to look; what is shown is read
+// from the ledger.
 //
 // It never changes anything, and never answers a question it does not
 // understand completely: unknown fields are refused, as in orders.
 //
-// The dispatcher serves it. Only the dispatcher imports it.
+// The dispatcher serves it. The dispatcher and the operator's service import it.
 package orders

@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"sync"
@@ -16,11 +17,12 @@ import (
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/orders"
+	"github.com/beltline-io/beltline/internal/service"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +50,14 @@ func newRig(t *testing.T) *rig {
 	return &rig{srv, nc, js, l}
 }
 
-func (r *rig) serve(t *testing.T) *orders.Service {
+func (r *rig) serve(t *testing.T) *service.Service {
 	t.Helper()
-	s, err := orders.Serve(r.nc, r.ledger, orders.Options{Log: zerolog.Nop()})
+	reader := orders.NewReader(r.nc, r.js, r.ledger, zerolog.Nop())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{})
+	go func() { reader.Run(ctx); close(ended) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	s, err := orders.Serve(r.nc, reader, orders.Options{Log: zerolog.Nop()})
 	must(t, err)
 	t.Cleanup(s.Stop)
 	must(t, r.nc.Flush())
@@ -82,8 +89,9 @@ func wantCode(t *testing.T, m *nats.Msg, code string) {
 	if got := m.Header.Get(micro.ErrorCodeHeader); got != code {
 		t.Errorf("code %q (%s), want %q", got, m.Header.Get(micro.ErrorHeader), code)
 	}
-	if code != "" && len(m.Data) > 0 {
-		t.Errorf("an error has a body: %s", m.Data)
+	var body messages.ProblemBody
+	if code != "" && (json.Unmarshal(m.Data, &body) != nil || body.Error.Code == "" || body.Error.Message != m.Header.Get(micro.ErrorHeader)) {
+		t.Errorf("the body of an error does not say what the header says: %s", m.Data)
 	}
 }
 
@@ -162,7 +170,7 @@ func TestService_BadRequestsAreRefused(t *testing.T) {
 		``, `null`, `[]`, `"o1"`, `{}`, `{"id":1}`, `{"id":null}`, `{"id":""}`, `{"id":"*"}`, `{"id":">"}`, `{"id":"a.b"}`,
 		`{"id":"o1","tenant":"bravo"}`, `{"ID":"o1"}`, `{"id":"o1","id":"o1"}`, `{"id":{"id":"o1"}}`,
 		`{"id":"o1"} x`, `{"id":"o1"}{}`, `{"id":"o1"}}`, `{"id":"o1"`, `{"id":"` + strings.Repeat("a", 65) + `"}`,
-		`{"id":"o1"}` + strings.Repeat(" ", 2000),
+		`{"id":"o1"}` + strings.Repeat(" ", messages.MaxOrderBytes),
 	} {
 		m := r.ask(t, "svc.orders.acme.get", body)
 		if m.Header.Get(micro.ErrorCodeHeader) != "400" {
@@ -216,4 +224,55 @@ func TestService_ManyQuestionsAtOnceAreAllAnswered(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func must1[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		must(t, err)
+		return v
+	}
+}
+
+func jetstreamSubject(subject string) jetstream.StreamPurgeOpt {
+	return jetstream.WithPurgeSubject(subject)
+}
+
+func TestService_IsDiscoverableWithItsSchemas(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve(t)
+	var info micro.Info
+	must(t, json.Unmarshal(r.ask(t, "$SRV.INFO.orders", "").Data, &info))
+	if len(info.Endpoints) != len(messages.OrdersMethods()) {
+		t.Errorf("endpoints %+v", info.Endpoints)
+	}
+	for _, e := range info.Endpoints {
+		for _, key := range []string{service.MetaRequest, service.MetaAnswer} {
+			var schema map[string]any
+			if json.Unmarshal([]byte(e.Metadata[key]), &schema) != nil || len(schema) == 0 {
+				t.Errorf("%s: %s is %q", e.Name, key, e.Metadata[key])
+			}
+		}
+		if e.Subject != "svc.orders.*."+e.Name {
+			t.Errorf("%s is asked at %s", e.Name, e.Subject)
+		}
+	}
+	if m := r.ask(t, "$SRV.PING.orders", ""); len(m.Data) == 0 {
+		t.Error("no answer to a ping")
+	}
 }
