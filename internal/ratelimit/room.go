@@ -16,7 +16,7 @@ const (
 	farOff = time.Second
 	// fewUnused is how many permits a replica may have that are not used yet, and
 	// still go on with a burst.
-	fewUnused = 4
+	fewUnused = 2
 	// arrears is how many permits in arrears are made up for.
 	arrears = 4
 )
@@ -133,7 +133,7 @@ func (r *room) burst() int {
 	if left <= 0 {
 		return 0
 	}
-	return min(max(left/64, 1), max(left/64, fewUnused)-r.unused) - r.asking
+	return min(max(left/64, 1), max(left/128, fewUnused)-r.unused) - r.asking
 }
 
 // has reports whether a permit may be asked for at once.
