@@ -99,6 +99,9 @@ func (b *builder) run(ctx context.Context, s Settings) error {
 		b.report.Namespace, err = ensureNamespace(ctx, b.js)
 		return err
 	})
+	if err == nil {
+		err = b.try(ctx, func(ctx context.Context) error { return ensureEpoch(ctx, b.js) })
+	}
 	if err != nil {
 		return explain(err, messages.StreamEvents)
 	}
@@ -161,7 +164,7 @@ func (b *builder) stream(ctx context.Context, want jetstream.StreamConfig) error
 	return b.settle(ctx, "stream "+want.Name, func(ctx context.Context) (outcome, error) {
 		have, err := b.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			have, err = b.js.CreateStream(ctx, want)
+			have, err = b.js.CreateStream(ctx, withEpoch(want))
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 				return raced, nil
 			}

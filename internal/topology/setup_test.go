@@ -97,7 +97,7 @@ func TestSetup_WhatTheServerHoldsIsWhatTheDataSays(t *testing.T) {
 	for _, want := range small().Streams() {
 		got := config(t, js, want.Name)
 		for key := range got.Metadata {
-			if strings.HasPrefix(key, "_nats.") || key == topology.MetaNamespace {
+			if strings.HasPrefix(key, "_nats.") || key == topology.MetaNamespace || key == topology.MetaEpoch {
 				delete(got.Metadata, key)
 			}
 		}

@@ -16,6 +16,9 @@ const (
 	MetaRate      = "beltline.rate"
 	MetaTimeout   = "beltline.timeout"
 	MetaNamespace = "beltline.namespace"
+	// MetaEpoch is random and made with the stream: one that was made anew is told
+	// from the one before by it.
+	MetaEpoch = "beltline.epoch"
 )
 
 const (
