@@ -6,6 +6,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/dispatcher"
+	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
@@ -46,10 +47,13 @@ func runDispatcher(ctx context.Context, rt *app.Runtime, c *dispatcherConfig) er
 	for _, p := range settings.Providers {
 		ackWait = max(ackWait, p.AckWait)
 	}
-	d := dispatcher.New(rt.Conn, rt.JS, l, queue.New(rt.JS), dispatcher.Options{
+	// A dispatcher buys nothing, but it remembers too what the ledger has held.
+	guard := fence.New(rt.Conn, rt.JS, fence.Options{Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
+	d := dispatcher.New(rt.Conn, rt.JS, guard.Around(l), queue.New(rt.JS), dispatcher.Options{
 		Instance: rt.Instance, Log: rt.Log, MaxInFlight: c.MaxInFlight, PlaceBacklogMax: c.Dispatching.PlaceBacklogMax,
 		Times: times(c.Times), AckWait: ackWait, DrainFor: c.HTTP.DrainTimeout, Registerer: rt.Metrics,
 	})
+	go guard.Run(ctx)
 	go follow(ctx, ready, d.Ready)
 	return d.Run(ctx)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/internal/queue"
@@ -126,15 +127,18 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	if err != nil {
 		return err
 	}
-	w, err := worker.New(rt.JS, l, orders, provider, limiter, worker.Options{
+	guard := fence.New(rt.Conn, rt.JS, fence.Options{Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
+	w, err := worker.New(rt.JS, guard.Around(l), orders, provider, limiter, worker.Options{
 		Provider: p, Instance: rt.Instance, Namespace: namespace, MaxInFlight: rt.Config.MaxInFlight,
 		Timeout: s.Timeout, Lease: s.Lease, AckWait: s.AckWait, HoldDown: waits.HoldDown, AbsenceWait: waits.AbsenceWait, Window: s.Rate.Window,
-		Times: times(waits), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics,
+		Times: times(waits), DrainFor: rt.Config.HTTP.DrainTimeout, Log: rt.Log, Registerer: rt.Metrics, Fence: guard,
 	})
 	if err != nil {
 		return err
 	}
+	go guard.Run(ctx)
 	go follow(ctx, ready, w.Ready)
+	go follow(ctx, rt.Health.Component("fence"), guard.Ready)
 	return runBoth(ctx, rt, w, door)
 }
 

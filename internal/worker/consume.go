@@ -2,12 +2,14 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/pull"
+	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // consume reads one consumer until ctx ends. A gated consumer is read only
@@ -21,6 +23,32 @@ func (w *Worker) consume(ctx, work context.Context, c jetstream.Consumer, gated 
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn().Err(err).Str(logkey.Consumer, c.CachedInfo().Name).Msg("reading commands was interrupted")
 			pause(ctx, time.Second)
+			c = w.refind(ctx, c)
+		}
+	}
+}
+
+// refind waits until a consumer is there, whoever has deleted it. Its commands
+// lie in their stream meanwhile, and what is unfinished is driven again; but only
+// setup may make it anew, so somebody must be told.
+func (w *Worker) refind(ctx context.Context, c jetstream.Consumer) jetstream.Consumer {
+	name := c.CachedInfo().Name
+	for gone := false; ; pause(ctx, time.Second) {
+		timed, cancel := context.WithTimeout(ctx, 5*time.Second)
+		found, err := w.js.Consumer(timed, messages.StreamCommands, name)
+		cancel()
+		missing := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		switch {
+		case missing && !gone && ctx.Err() == nil:
+			gone = true
+			w.missing.Add(1)
+			defer w.missing.Add(-1)
+			w.log.Error().Err(err).Str(logkey.Consumer, name).Msg("consumer of commands is missing; run `beltline setup`")
+		case missing && ctx.Err() == nil:
+		case err != nil: // no answer: reading finds out
+			return c
+		default:
+			return found
 		}
 	}
 }
@@ -30,6 +58,11 @@ func (w *Worker) consumeWhileOpen(ctx, work context.Context, c jetstream.Consume
 	open, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if gated {
+		if !w.o.Fence.Wait(ctx) {
+			return nil
+		}
+		halted := context.AfterFunc(w.o.Fence.Halted(), cancel)
+		defer halted()
 		probe, ok := w.lane.wait(ctx)
 		if !ok {
 			return nil

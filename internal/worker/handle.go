@@ -30,6 +30,7 @@ type task struct {
 	order *messages.Order
 	probe bool  // the lane is closed and this task may try it
 	turn  *turn // of a payout, once taken
+	fresh bool  // the ledger knows no earlier request under the reference
 }
 
 // errLater asks for the command to be delivered again after a wait of seconds.

@@ -34,6 +34,7 @@ func (t *task) outcome(ctx context.Context, nonce string, plan providers.Plan, a
 	if c.Input == order.OwnDuplicate {
 		c.Evidence = map[string]any{"duplicate": "the provider has this reference already and does not tell the order's id"}
 	}
+	t.surprised(ctx, c)
 	c = t.checkPrice(c)
 	if err := t.insist(ctx, c); err != nil {
 		return err

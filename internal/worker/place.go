@@ -25,7 +25,10 @@ func (t *task) place(ctx context.Context) error {
 		return t.enqueue(ctx)
 	}
 	if !t.mayPlace() {
-		return &errLater{0, "the lane is closed"}
+		return &errLater{t.fencePause(), "the lane or the fence is closed"}
+	}
+	if held, err := t.heldBack(ctx); held || err != nil {
+		return err
 	}
 	// Before the plan: it notes what there was before this order.
 	if err := t.takeTurn(ctx); err != nil {
@@ -47,7 +50,7 @@ func (t *task) place(ctx context.Context) error {
 		return err
 	}
 	if !t.mayPlace() {
-		return &errLater{0, "the lane has closed"}
+		return &errLater{t.fencePause(), "the lane or the fence has closed"}
 	}
 	return t.call(ctx, order.Claim, plan, permit)
 }
@@ -117,7 +120,9 @@ func (t *task) enqueue(ctx context.Context) error {
 }
 
 // mayPlace is asked last before anything is sent for an order.
-func (t *task) mayPlace() bool { return t.stopping.Err() == nil && (t.probe || t.lane.isOpen()) }
+func (t *task) mayPlace() bool {
+	return t.stopping.Err() == nil && t.o.Fence.Allows() == nil && (t.probe || t.lane.isOpen())
+}
 
 // prepare asks the adapter for checks and price, and holds the price against
 // what upstream allows.
@@ -195,6 +200,10 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	if err != nil {
 		return &errUnprocessable{"the plan cannot be written: " + err.Error()}
 	}
+	if err := t.o.Fence.Allows(); err != nil {
+		return &errLater{t.fencePause(), err.Error()}
+	}
+	t.fresh = t.first(in)
 	reference, nonce := t.reference(), rand.Text()
 	begun := time.Now() // monotonic: the lease must not depend on clock steps
 	claimed, err := t.claim(ctx, nonce, order.Change{

@@ -189,7 +189,7 @@ func (t *task) repeat(ctx context.Context, plan providers.Plan, told map[string]
 // where it is not, or another probes. Place commands do the same, but there may
 // be none for days, and an order in doubt must not wait for one.
 func (t *task) takeProbe(ctx context.Context) bool {
-	if t.stopping.Err() != nil || !t.lane.tryProbe(ctx) {
+	if t.stopping.Err() != nil || t.o.Fence.Allows() != nil || !t.lane.tryProbe(ctx) {
 		return false
 	}
 	t.probe = true

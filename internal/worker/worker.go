@@ -36,6 +36,22 @@ type Queue interface {
 	Bury(ctx context.Context, subject string, body []byte, reason messages.Reason, cause, origin, orderID string) error
 }
 
+// Fence says whether the ledger is the one that is remembered. Nothing is
+// bought while it is not.
+type Fence interface {
+	// Allows returns nil while an intent may be written. It makes no request.
+	Allows() error
+	// Wait blocks while buying is stopped; false when ctx ended.
+	Wait(ctx context.Context) bool
+	// Halted returns a context that ends when buying is stopped.
+	Halted() context.Context
+	// Held reports whether what waits at seq may have been placed by what the
+	// ledger has lost.
+	Held(seq uint64) bool
+	// Surprised is told of a provider that knows what the ledger does not.
+	Surprised(ctx context.Context, told string)
+}
+
 // Options configure a [Worker]. All are required unless said otherwise.
 type Options struct {
 	Provider  messages.Provider
@@ -50,6 +66,8 @@ type Options struct {
 	// AbsenceWait bounds how long a doubt is worked on before the operator is asked.
 	AbsenceWait time.Duration
 	Times       order.Times
+	// Fence is asked before each intent; nil for none.
+	Fence Fence
 	// DrainFor bounds how long Run waits for calls in flight; 0 is Lease.
 	DrainFor time.Duration
 	Log      zerolog.Logger
@@ -78,6 +96,7 @@ type Worker struct {
 
 	stopping  context.Context // ends with Run's: nothing new is begun
 	consuming atomic.Int32    // consumers that are being read
+	missing   atomic.Int32    // of them, those that are gone from the server
 }
 
 // New joins the parts of a worker. It makes no request.
@@ -99,6 +118,9 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 	if o.Window <= 0 {
 		o.Window = reg.RateLimit.Window
 	}
+	if o.Fence == nil {
+		o.Fence = noFence{}
+	}
 	o.MaxInFlight = max(o.MaxInFlight, 1)
 	w := &Worker{
 		o: o, reg: reg, js: js, ledger: l, queue: q, provider: p, limiter: limiter, metrics: newMetrics(o.Registerer, o.Provider),
@@ -116,6 +138,8 @@ func (w *Worker) Ready() error {
 	switch {
 	case w.consuming.Load() < 2:
 		return errors.New("not consuming commands")
+	case w.missing.Load() > 0:
+		return errors.New("a consumer of commands is missing: run `beltline setup`")
 	default:
 		return nil
 	}
