@@ -113,3 +113,15 @@ func Resume(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, by 
 		return State{State: Open, Since: messages.Stamp(now), By: by}, true
 	})
 }
+
+// Shut closes an open lane until a time: the provider says that we ask too
+// often. A lane that is not open stays as it is.
+func Shut(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, next State) (State, bool, error) {
+	return Change(ctx, kv, p, func(s State) (State, bool) {
+		if s.State != Open {
+			return s, false
+		}
+		next.State = Closed
+		return next, true
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/providerhttp"
+	"github.com/beltline-io/beltline/internal/query"
 	"github.com/beltline-io/beltline/internal/queue"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/secret"
@@ -112,7 +113,7 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	defer l.Close()
 	s, waits := rt.Config.Provider(p), rt.Config.Times
 	limiter := ratelimit.New(rt.JS, ratelimit.Options{Provider: p, Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
-	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: limiter, Observe: observe(rt.Metrics, p)})
+	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: ratelimit.Patient(limiter), Observe: observe(rt.Metrics, p)})
 	defer http.Close()
 	orders := queue.New(rt.JS)
 	door, err := h.open(rt, l, orders, p)
@@ -136,10 +137,33 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	if err != nil {
 		return err
 	}
+	stopQuestions, err := serveQuestions(ctx, rt, provider, p)
+	if err != nil {
+		return err
+	}
+	defer stopQuestions()
 	go guard.Run(ctx)
 	go follow(ctx, ready, w.Ready)
 	go follow(ctx, rt.Health.Component("fence"), guard.Ready)
 	return runBoth(ctx, rt, w, door)
+}
+
+// serveQuestions begins to answer questions to the provider, until ctx ends or
+// the returned function is called.
+func serveQuestions(ctx context.Context, rt *app.Runtime, provider providers.Provider, p messages.Provider) (stop func(), err error) {
+	asker, ok := provider.(providers.Asker)
+	if !ok {
+		return func() {}, nil
+	}
+	s := rt.Config.Provider(p)
+	questions, err := query.Serve(rt.Conn, rt.JS, asker, query.Options{
+		Provider: p, Instance: rt.Instance, Log: rt.Log, Timeout: s.Timeout, Window: s.Rate.Window,
+	})
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, questions.Stop)
+	return questions.Stop, nil
 }
 
 // awaitSetup waits until streams and consumers exist, so that programs may be
