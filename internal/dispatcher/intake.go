@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/pull"
 	"github.com/beltline-io/beltline/internal/queue"
@@ -69,6 +70,7 @@ func (d *Dispatcher) handle(work context.Context, msg jetstream.Msg) {
 		d.log.Error().Err(err).Str(logkey.Subject, msg.Subject()).Msg("message has no metadata; it was left in the queue")
 		return
 	}
+	failpoint.Hit("order.begin")
 	d.finish(msg, d.judge(work, request{
 		subject: msg.Subject(), body: msg.Data(),
 		seq: meta.Sequence.Stream, sent: meta.Timestamp, deliveries: meta.NumDelivered,
@@ -100,9 +102,13 @@ func (d *Dispatcher) finish(msg jetstream.Msg, f fate) {
 	var err error
 	switch {
 	case f.ack:
+		failpoint.Hit("order.ack.before")
 		err = msg.Ack()
+		failpoint.Hit("order.ack.after")
 	case f.after > 0:
+		failpoint.Hit("order.nak.before")
 		err = msg.NakWithDelay(f.after)
+		failpoint.Hit("order.nak.after")
 	}
 	if err != nil {
 		d.log.Warn().Err(err).Str(logkey.Subject, msg.Subject()).Msg("a message could not be acknowledged; it will come back")

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -45,6 +46,7 @@ type attempt struct {
 	filter   string    // all events of the order
 	expected uint64
 	size     uint64 // about what the store will need for it
+	kind     string // the event's type
 	keepFree bool   // may not use the room that is kept for outcomes
 	// doubt: a copy was sent and not answered, so that no refusal of a later
 	// copy proves anything about the first.
@@ -74,7 +76,7 @@ func (l *Ledger) newAttempt(ctx context.Context, e *messages.Event, expected uin
 	msg.Header.Set(jetstream.ExpectedStreamHeader, messages.StreamEvents)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
-	a := &attempt{msg: msg, filter: filter, expected: expected, size: storedSize(msg), keepFree: keepsFree(e.Type)}
+	a := &attempt{msg: msg, filter: filter, expected: expected, size: storedSize(msg), kind: string(e.Type), keepFree: keepsFree(e.Type)}
 	if a.keepFree && !l.room.admits(a.size) {
 		return nil, fmt.Errorf("%w: the rest is kept for outcomes", ErrNoRoom)
 	}
@@ -203,7 +205,9 @@ type outcome struct {
 func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration) (uint64, outcome) {
 	l.room.begin(a.size)
 	defer l.room.end(a.size)
+	failpoint.HitOf("ledger.append.before", a.kind)
 	answer, err := l.request(ctx, a.msg, patience)
+	failpoint.HitOf("ledger.append.after", a.kind)
 	switch {
 	case errors.Is(err, errOffline), errors.Is(err, nats.ErrReconnectBufExceeded): // the latter before anything was kept
 		return 0, outcome{unsent, err}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -132,12 +133,15 @@ func (c *Client) send(ctx context.Context, r Request, method string, guard func(
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	x := &exchange{ctx: ctx, guard: guard}
+	x := &exchange{ctx: ctx, guard: guard, method: method}
 	res, err := c.roundTrip(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: x.attach}), r)
 
 	// From here on nothing more can be written for this request, so what is
 	// said about it stays true.
 	sent, refused := x.conclude()
+	if sent {
+		failpoint.HitOf("http.answer", method)
+	}
 	call := Call{Op: r.Op, Method: method, Class: Answered, Sent: sent}
 	var failure *providers.Error
 	switch {

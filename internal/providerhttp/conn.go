@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/beltline-io/beltline/internal/failpoint"
 )
 
 // Reasons why a write is refused. They never leave a request half sent: a
@@ -24,8 +26,9 @@ var (
 // exchange is one request's right to write. It outlives no request: once
 // concluded it lets nothing through, even if net/http's writer comes late.
 type exchange struct {
-	ctx   context.Context
-	guard func() error
+	ctx    context.Context
+	guard  func() error
+	method string
 
 	mu      sync.Mutex
 	over    bool
@@ -94,7 +97,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	if err := x.allow(c); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(b)
+	// The guard has let it go, and not one byte has left.
+	failpoint.HitOf("http.write.before", x.method)
+	n, err := c.Conn.Write(b)
+	failpoint.HitOf("http.write.after", x.method)
+	return n, err
 }
 
 // dialer opens connections. net/http lets a dial outlive its request, so it

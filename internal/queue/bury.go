@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -47,7 +48,9 @@ func (q *Queue) Bury(ctx context.Context, subject string, body []byte, reason me
 		m.Header.Set(jetstream.MsgIDHeader, deadLetterID(subject, reason, origin, body))
 	}
 	cut(m, int(q.js.Conn().MaxPayload()))
+	failpoint.Hit("queue.bury.before")
 	err := q.publish(ctx, m, func(err error) bool { return permanent(err) || full(err) })
+	failpoint.Hit("queue.bury.after")
 	if full(err) {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}

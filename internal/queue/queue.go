@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -66,7 +67,9 @@ func New(js jetstream.JetStream) *Queue { return &Queue{js: js} }
 func (q *Queue) Send(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command) error {
 	err := check(p, v, c)
 	if err == nil {
+		failpoint.HitOf("queue.send.before", string(v))
 		err = q.publish(ctx, command(p, v, c), permanent)
+		failpoint.HitOf("queue.send.after", string(v))
 	}
 	return wrap(err, "send", p, c)
 }
@@ -103,16 +106,18 @@ func command(p messages.Provider, v messages.Verb, c messages.Command) *nats.Msg
 
 // arm publishes m itself if it is due, and otherwise as a timer on subject.
 func (q *Queue) arm(ctx context.Context, subject string, m *nats.Msg, at time.Time) error {
-	if !at.After(time.Now()) {
-		return q.publish(ctx, m, permanent)
+	if at.After(time.Now()) {
+		if at.After(farthest) {
+			at = farthest
+		}
+		m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
+		m.Header.Set(headerTarget, m.Subject)
+		m.Subject = subject
 	}
-	if at.After(farthest) {
-		at = farthest
-	}
-	m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
-	m.Header.Set(headerTarget, m.Subject)
-	m.Subject = subject
-	return q.publish(ctx, m, permanent)
+	failpoint.Hit("queue.schedule.before")
+	err := q.publish(ctx, m, permanent)
+	failpoint.Hit("queue.schedule.after")
+	return err
 }
 
 // check keeps anything out of a subject that a consumer would not read back.

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/failpoint"
 )
 
 // fence is what grants: the permit stream.
@@ -63,7 +65,9 @@ func (f stream) publish(ctx context.Context, n note) (uint64, bool, error) {
 		return 0, false, err
 	}
 	// No second attempt below us: it would burn a permit for the first one.
+	failpoint.Hit("permit.publish.before")
 	ack, err := f.js.Publish(ctx, f.subject, body, jetstream.WithRetryAttempts(0))
+	failpoint.Hit("permit.publish.after")
 	if err == nil {
 		return ack.Sequence, true, nil
 	}

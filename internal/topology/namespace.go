@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -70,13 +71,17 @@ func ensureNamespace(ctx context.Context, js jetstream.JetStream) (string, error
 			if ns == "" {
 				ns = newNamespace()
 			}
+			failpoint.Hit("setup.namespace.before")
 			_, err = kv.Create(ctx, NamespaceKey, []byte(ns))
+			failpoint.Hit("setup.namespace.after")
 			if errors.Is(err, jetstream.ErrKeyExists) {
 				err = nil // another program's; read it
 			}
 		case inStream == "":
 			config.Metadata = mergeMetadata(config.Metadata, map[string]string{MetaNamespace: ns})
+			failpoint.Hit("setup.metadata.before")
 			_, err = js.UpdateStream(ctx, config)
+			failpoint.Hit("setup.metadata.after")
 		default:
 			return ns, nil
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/failpoint"
 )
 
 // closedLimit is the limit of a permit stream that grants nothing while any
@@ -68,10 +70,12 @@ func (b *builder) shut(ctx context.Context, have, want jetstream.StreamConfig) e
 	return b.try(ctx, func(ctx context.Context) error {
 		// One more permit, or a refusal because there are as many as there may
 		// be: from now on at least one lives.
+		failpoint.Hit("setup.shut.before")
 		_, _ = b.js.Publish(ctx, want.Subjects[0], []byte(`{"use":"setup"}`))
 		shut, _ := mergeStream(have, want)
 		shut.MaxMsgs = closedLimit
 		_, err := b.js.UpdateStream(ctx, shut)
+		failpoint.Hit("setup.shut.after")
 		return err
 	})
 }

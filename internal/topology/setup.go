@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -139,7 +140,9 @@ func (b *builder) settle(ctx context.Context, name string, step func(context.Con
 	for range maxRaces {
 		var done outcome
 		err := b.try(ctx, func(ctx context.Context) (err error) {
+			failpoint.HitOf("setup.step.before", name)
 			done, err = step(ctx)
+			failpoint.HitOf("setup.step.after", name)
 			return err
 		})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -187,11 +188,13 @@ func (d *Door) keep(ctx context.Context, a address, body, readable, hint []byte)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Limits.Store)
 	defer cancel()
 	log := d.log.With().Str(logkey.Tenant, a.tenant).Str(logkey.OrderID, a.orderID).Logger()
+	failpoint.Hit("hook.begin")
 	out := stored
 	again, err := d.memory.once(ctx, a.key(), readable, func() (err error) {
 		out, err = d.store(ctx, a, body, hint)
 		return err
 	})
+	failpoint.Hit("hook.kept")
 	switch {
 	case err != nil:
 		log.Warn().Err(err).Msg("callback could not be stored; the provider was asked to send it again")

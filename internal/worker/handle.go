@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
@@ -59,6 +60,7 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, probe bool) {
 				Msg("a command made the worker panic; it is left to be delivered again")
 		}
 	}()
+	failpoint.Hit("command.begin")
 	t.settle(ctx, t.run(ctx))
 }
 
@@ -68,19 +70,35 @@ func (t *task) settle(ctx context.Context, err error) {
 	var dead *errUnprocessable
 	switch {
 	case err == nil:
-		err = t.msg.Ack()
+		err = t.acknowledge()
 	case errors.As(err, &later):
 		t.log.Debug().Str(logkey.Reason, later.why).Msg("command put off")
-		err = t.msg.NakWithDelay(later.after)
+		err = t.giveBack(later.after)
 	case errors.As(err, &dead):
 		err = t.bury(ctx, dead)
 	default:
 		t.log.Warn().Err(err).Str(logkey.Subject, t.msg.Subject()).Msg("command not finished; it will be delivered again")
-		err = t.msg.NakWithDelay(time.Second)
+		err = t.giveBack(time.Second)
 	}
 	if err != nil {
 		t.log.Debug().Err(err).Msg("a command could not be settled; it returns after its ack wait")
 	}
+}
+
+// acknowledge takes the command off the queue.
+func (t *task) acknowledge() error {
+	failpoint.Hit("command.ack.before")
+	err := t.msg.Ack()
+	failpoint.Hit("command.ack.after")
+	return err
+}
+
+// giveBack asks for the command to be delivered again.
+func (t *task) giveBack(after time.Duration) error {
+	failpoint.Hit("command.nak.before")
+	err := t.msg.NakWithDelay(after)
+	failpoint.Hit("command.nak.after")
+	return err
 }
 
 // bury keeps an unprocessable command as a dead letter.
@@ -94,9 +112,9 @@ func (t *task) bury(ctx context.Context, dead *errUnprocessable) error {
 	err := t.queue.Bury(ctx, messages.DeadCommands(t.o.Provider), t.msg.Data(),
 		messages.ReasonCommandUnprocessable, dead.why, origin, t.addr.OrderID)
 	if err != nil {
-		return t.msg.NakWithDelay(time.Second)
+		return t.giveBack(time.Second)
 	}
-	return t.msg.Ack()
+	return t.acknowledge()
 }
 
 // run reads the command and goes on with its order.

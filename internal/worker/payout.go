@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
@@ -160,11 +161,13 @@ func (t *task) coming(e *messages.Event) bool {
 
 func (t *task) writeTurn(ctx context.Context, key string, orders []string, revision uint64) (mine *turn, err error) {
 	mine = &turn{key: key, value: []byte(strings.Join(orders, " "))}
+	failpoint.Hit("turn.write.before")
 	if revision == 0 {
 		mine.revision, err = t.kv.Create(ctx, key, mine.value)
 	} else {
 		mine.revision, err = t.kv.Update(ctx, key, mine.value, revision)
 	}
+	failpoint.Hit("turn.write.after")
 	if err != nil {
 		t.log.Debug().Err(err).Msg("the turn of a payout was not taken")
 		return nil, &errLater{100 * time.Millisecond, "another payout took the turn"}
@@ -180,7 +183,9 @@ func (t *task) keepTurn(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.o.Timeout)
 	defer cancel()
+	failpoint.Hit("turn.keep.before")
 	revision, err := t.kv.Update(ctx, t.turn.key, t.turn.value, t.turn.revision)
+	failpoint.Hit("turn.keep.after")
 	if err != nil {
 		return notOurs(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -168,11 +169,13 @@ func (l *lane) put(ctx context.Context, s laneState, revision uint64, proven boo
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("lane.put.before")
 	if revision == 0 {
 		revision, err = l.kv.Create(ctx, l.key, value)
 	} else {
 		revision, err = l.kv.Update(ctx, l.key, value, revision)
 	}
+	failpoint.Hit("lane.put.after")
 	if err == nil {
 		l.adopt(s, revision, proven)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -50,7 +51,7 @@ func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *j
 		return nil, false, err
 	}
 	if deaths >= deadlyDeliveries {
-		_ = s.kv.Delete(ctx, s.key(a)) // the order ends now; a leftover key does no harm
+		s.clear(ctx, a) // the order ends now; a leftover key does no harm
 		return func() {}, true, nil
 	}
 	if meta.NumDelivered < suspectDelivery {
@@ -71,7 +72,7 @@ func (s *suspects) enter(ctx context.Context, a messages.CommandAddress, meta *j
 			panic(r) // counted already; the caller reports it
 		}
 		if deaths == 0 || cleared() {
-			_ = s.kv.Delete(ctx, s.key(a), jetstream.LastRevision(revision))
+			s.clear(ctx, a, jetstream.LastRevision(revision))
 			return
 		}
 		_, _ = s.write(ctx, a, deaths, revision)
@@ -106,8 +107,20 @@ func (s *suspects) write(ctx context.Context, a messages.CommandAddress, deaths 
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	value := []byte(strconv.Itoa(deaths))
+	failpoint.Hit("suspect.write.before")
+	var err error
 	if revision == 0 {
-		return s.kv.Create(ctx, s.key(a), value)
+		revision, err = s.kv.Create(ctx, s.key(a), value)
+	} else {
+		revision, err = s.kv.Update(ctx, s.key(a), value, revision)
 	}
-	return s.kv.Update(ctx, s.key(a), value, revision)
+	failpoint.Hit("suspect.write.after")
+	return revision, err
+}
+
+// clear forgets the count. One that stays costs a look at the next delivery.
+func (s *suspects) clear(ctx context.Context, a messages.CommandAddress, o ...jetstream.KVDeleteOpt) {
+	failpoint.Hit("suspect.clear.before")
+	_ = s.kv.Delete(ctx, s.key(a), o...)
+	failpoint.Hit("suspect.clear.after")
 }

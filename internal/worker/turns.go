@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -52,7 +53,9 @@ func (t *task) complete(ctx context.Context) (string, error) {
 		if err := t.rebuildTurns(ctx); err != nil {
 			return "", err
 		}
+		failpoint.Hit("turn.mark.before")
 		_, err := t.kv.Create(ctx, turnsMark, []byte(rand.Text()))
+		failpoint.Hit("turn.mark.after")
 		if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // another replica has made them as well
 			return "", fmt.Errorf("the mark of the payouts' turns was not written: %w", err)
 		}
@@ -186,7 +189,10 @@ func (t *task) dropTurn(ctx context.Context, held heldTurn) error {
 			return &errNotOurTurn{key}
 		}
 	}
-	return t.kv.Purge(ctx, held.key, jetstream.LastRevision(held.revision), jetstream.PurgeTTL(turnTraces))
+	failpoint.Hit("turn.drop.before")
+	err := t.kv.Purge(ctx, held.key, jetstream.LastRevision(held.revision), jetstream.PurgeTTL(turnTraces))
+	failpoint.Hit("turn.drop.after")
+	return err
 }
 
 // tidyTurns drops the keys that were left behind by workers that died, and by

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+
+	"github.com/beltline-io/beltline/internal/failpoint"
 )
 
 // leaseKey is where the bucket says who sweeps.
@@ -54,7 +56,7 @@ func (l *lease) acquire(ctx context.Context) (uint64, bool) {
 		entry, err := l.kv.Get(ctx, l.key)
 		switch {
 		case errors.Is(err, jetstream.ErrKeyNotFound):
-			if rev, err := l.kv.Create(ctx, l.key, l.value()); err == nil {
+			if rev, ok := l.take(ctx, 0); ok {
 				return rev, true
 			}
 		case err != nil:
@@ -62,13 +64,26 @@ func (l *lease) acquire(ctx context.Context) (uint64, bool) {
 		case entry.Revision() != seen:
 			seen, since = entry.Revision(), time.Now()
 		case time.Since(since) >= l.lasts:
-			if rev, err := l.kv.Update(ctx, l.key, l.value(), seen); err == nil {
+			if rev, ok := l.take(ctx, seen); ok {
 				return rev, true
 			}
 		}
 		pause(ctx, l.lasts/5)
 	}
 	return 0, false
+}
+
+// take writes our name over the revision that was seen, 0 for none.
+func (l *lease) take(ctx context.Context, seen uint64) (rev uint64, ok bool) {
+	var err error
+	failpoint.Hit("sweep.take.before")
+	if seen == 0 {
+		rev, err = l.kv.Create(ctx, l.key, l.value())
+	} else {
+		rev, err = l.kv.Update(ctx, l.key, l.value(), seen)
+	}
+	failpoint.Hit("sweep.take.after")
+	return rev, err == nil
 }
 
 // hold renews the lease until ctx ends, or returns early when it is lost: to
@@ -79,7 +94,9 @@ func (l *lease) hold(ctx context.Context, rev uint64) uint64 {
 	for pause(ctx, l.lasts/4) {
 		begun := time.Now()
 		try, cancel := context.WithTimeout(ctx, l.lasts/4)
+		failpoint.Hit("sweep.renew.before")
 		next, err := l.kv.Update(try, l.key, l.value(), rev)
+		failpoint.Hit("sweep.renew.after")
 		if err != nil {
 			next, err = l.readBack(try)
 		}
@@ -121,7 +138,10 @@ func (l *lease) readBack(ctx context.Context) (uint64, error) {
 func (l *lease) release(ctx context.Context, rev uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := l.kv.Delete(ctx, l.key, jetstream.LastRevision(rev)); err != nil {
+	failpoint.Hit("sweep.release.before")
+	err := l.kv.Delete(ctx, l.key, jetstream.LastRevision(rev))
+	failpoint.Hit("sweep.release.after")
+	if err != nil {
 		l.log.Debug().Err(err).Msg("lease was not given up; it ends by itself")
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -160,7 +161,10 @@ func (x *index) save(ctx context.Context, kv jetstream.KeyValue, ledger time.Tim
 	}
 	for n := range parts {
 		part := b[n*partBytes : min((n+1)*partBytes, len(b))]
-		if _, err := kv.Put(ctx, partKey(set, n), part); err != nil {
+		failpoint.Hit("sweep.part.before")
+		_, err := kv.Put(ctx, partKey(set, n), part)
+		failpoint.Hit("sweep.part.after")
+		if err != nil {
 			return err
 		}
 	}
@@ -168,7 +172,9 @@ func (x *index) save(ctx context.Context, kv jetstream.KeyValue, ledger time.Tim
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("sweep.pointer.before")
 	_, err = kv.Put(ctx, snapshotKey, p)
+	failpoint.Hit("sweep.pointer.after")
 	return err
 }
 
