@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,7 +46,7 @@ const (
 // nobody can.
 type rig struct {
 	t     *testing.T
-	srv   *natstest.Server
+	srv   *natstest.Server // nil on a cluster
 	dir   string
 	steam *balancesteamtest.Server
 	drop  *gamesdroptest.Server
@@ -304,7 +305,7 @@ func (r *rig) boughtOnce(orders ...messages.Order) {
 }
 
 // tripped waits until the bucket says that buying is stopped.
-func (r *rig) tripped(why fence.Reason) fence.State {
+func (r *rig) tripped(why ...fence.Reason) fence.State {
 	r.t.Helper()
 	var report fence.Report
 	r.eventually("the fence to trip", func() bool {
@@ -312,7 +313,7 @@ func (r *rig) tripped(why fence.Reason) fence.State {
 		report, _, err = fence.Inspect(r.within(), r.js)
 		return err == nil && report.State.Tripped
 	})
-	if report.State.Why != why || report.State.By == "" || report.State.Found == "" || report.State.Since.IsZero() {
+	if !slices.Contains(why, report.State.Why) || report.State.By == "" || report.State.Found == "" || report.State.Since.IsZero() {
 		r.t.Errorf("it tripped with %+v, want %s", report.State, why)
 	}
 	return report.State
