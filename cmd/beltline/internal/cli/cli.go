@@ -48,6 +48,9 @@ type root struct {
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
 	Order orderCommand `cmd:"" help:"Submit, show, follow, cancel and confirm orders."`
+
+	Doctor doctorCommand `cmd:"" help:"Say whether anything is wrong with what a server holds."`
+	Fence  fenceCommand  `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
 }
 
 // command is what every command of the grammar can do.
@@ -112,12 +115,13 @@ func (s *session) choose() (name string, grammar any, in app.Input) {
 // flags leads to the right help.
 func path(args []string) string {
 	name := "beltline"
-	words := []string{"demo", "order"}
+	words := []string{"demo", "order", "doctor", "fence"}
+	below := map[string][]string{"order": {"submit", "get", "history", "watch", "cancel", "confirm"}, "fence": {"clear"}}
 	for _, arg := range args {
 		if !slices.Contains(words, arg) {
 			break
 		}
-		name, words = name+" "+arg, []string{"submit", "get", "history", "watch", "cancel", "confirm"}
+		name, words = name+" "+arg, below[arg]
 	}
 	return name
 }
