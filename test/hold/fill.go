@@ -140,7 +140,7 @@ func (f *filling) watch(ctx context.Context, group *sync.WaitGroup) error {
 			continue
 		}
 		missing := f.n - int(held)
-		if rounds++; rounds > 10 || missing > f.n/10 {
+		if rounds++; rounds > 10 || missing > max(f.n/10, ahead) {
 			return fmt.Errorf("of %d orders %d were submitted, %d opened, %d called back for and %d on hold; %s\n%s",
 				f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, f.queues(ctx), f.worker.tail())
 		}

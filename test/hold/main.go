@@ -103,11 +103,11 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 		return err
 	}
 	r, err := measure(ctx, o, loaded, empty)
-	if err != nil {
+	if r.Latency.Orders == 0 {
 		return err
 	}
-	r.show(w)
-	return r.save(o.json)
+	r.show(w) // whatever went wrong later on, this was measured
+	return errors.Join(err, r.save(o.json))
 }
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -66,11 +66,11 @@ func restarts(ctx context.Context, loaded, empty *system, rounds int) ([]restart
 			for _, s := range []*system{loaded, empty} {
 				d, err := s.restart(ctx, k)
 				if err != nil {
-					return nil, err
+					return all, fmt.Errorf("%s of %s, %s: %w", k.program, s.name, k.how, err)
 				}
 				took[s] = append(took[s], d.Seconds())
 				if err := s.settled(ctx); err != nil {
-					return nil, err
+					return all, err
 				}
 			}
 		}

@@ -204,14 +204,27 @@ func referenceOf(m jetstream.Msg) string {
 	return e.Ref.Reference
 }
 
-// submit hands in an order and returns when it is stored.
+// submit hands in an order and returns when it is stored. What was on its way
+// while a server died is lost without an answer, so it is sent again, as an
+// upstream would: the same order has no effect a second time.
 func (s *system) submit(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	body := fmt.Appendf(nil, `{"v":1,"id":%q,"provider":"skinsback","kind":"deposit",`+
 		`"params":{"steam_id":"76561198827262007","trade_token":"i1ArBZey","currency":"USD"},"metadata":{"cart":"981","customer":"c-20251"}}`, id)
-	_, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: messages.OrderSubject(tenant, messages.SubmitRequest), Data: body})
-	return err
+	msg := &nats.Msg{Subject: messages.OrderSubject(tenant, messages.SubmitRequest), Data: body}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		once, end := context.WithTimeout(ctx, 2*time.Second)
+		_, err := s.js.PublishMsg(once, msg)
+		end()
+		if err == nil {
+			return nil
+		}
+		pause(ctx, 20*time.Millisecond)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: order %s was not stored: %w", s.name, id, err)
+		}
+	}
 }
 
 // stop ends whatever runs.
