@@ -54,7 +54,7 @@ func (p *Provider) price(ctx context.Context, q messages.GiftCardPriceQuery) (an
 	switch {
 	case err == nil:
 		return messages.GiftCardPriceAnswer{Price: money.New(price.Price, money.RUB)}, nil
-	case providers.AsError(err).Code == providers.CodeAccountRefused:
+	case providers.ClassOf(err) == providers.Rejected: // the question is whether it is to be had
 		return nil, providers.NotFound(err)
 	default:
 		return nil, err
