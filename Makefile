@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 GO       ?= go
-TIMEOUT  ?= 300s
+TIMEOUT  ?= 600s
 # Most tests wait for timers and leases rather than for the processor, so more of
 # them run side by side than there are cores.
 PARALLEL ?= 8
@@ -64,7 +64,7 @@ bench: ## the pipeline beside a bare JetStream loop (BENCH="-orders 20000 -round
 bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 10000 -sync default")
 	$(GO) run ./test/hold $(HOLD)
 
-# LIMIT=-quick takes about two minutes, LIMIT="-only 'killed'" some of the cases.
+# LIMIT=-quick takes about three minutes, LIMIT="-only 'killed'" some of the cases.
 LIMIT ?=
 .PHONY: bench-limit
 bench-limit: ## the rate limit over real workers, every fault and 20,000 waiting orders (LIMIT=-quick)
