@@ -10,6 +10,7 @@ const (
 	Sweeper    Role = "sweeper" // inside the dispatcher that leads
 	Door       Role = "door"    // for callbacks, inside the worker
 	Setup      Role = "setup"
+	Operator   Role = "operator"
 )
 
 // Point is one moment, or one write with the moments before and after it.
@@ -68,6 +69,11 @@ func Points() []Point {
 		{Base: "command.ack", Role: Worker, What: "a command is acknowledged", Before: "C16", After: "C17"},
 		{Base: "command.nak", Role: Worker, What: "a command is given back", Before: "C16", After: "C17", Rare: true},
 		{Base: "lane.put", Role: Worker, What: "the lane is closed, probed or opened", Before: "C14", After: "C14", Rare: true},
+		{Base: "lane.change", Role: Operator, What: "an operator pauses or resumes the lane", Before: "C20", After: "C20", Rare: true},
+		{Base: "fence.save", Role: Worker, What: "what is remembered of the ledger is stored, or buying is stopped", Before: "C07", After: "C07", Rare: true},
+		{Base: "fence.doubt", Role: Worker, What: "a process notes that it doubts the ledger", Before: "C07", After: "C07", Rare: true},
+		{Base: "fence.withdraw", Role: Worker, What: "a process takes its doubt back", Before: "C07", After: "C07", Rare: true},
+		{Base: "fence.remark", Role: Operator, What: "the ledger is taken as it is for the truth", Before: "C20", After: "C20", Rare: true},
 		{Base: "suspect.write", Role: Worker, What: "a death of a command is counted", Before: "C23", After: "C23", Rare: true},
 		{Base: "suspect.clear", Role: Worker, What: "the deaths of an order are forgotten", Before: "C23", After: "C23", Rare: true},
 		{Base: "hook.begin", Moment: true, Role: Door, What: "a callback was read and is about to be kept", Before: "C21"},
@@ -80,6 +86,7 @@ func Points() []Point {
 		{Base: "setup.step", Role: Setup, What: "a stream, consumer or bucket is created or changed", Rare: true},
 		{Base: "setup.namespace", Role: Setup, What: "the namespace is stored in the bucket", Rare: true},
 		{Base: "setup.metadata", Role: Setup, What: "the namespace is stored with EVENTS", Rare: true},
+		{Base: "setup.epoch", Role: Setup, What: "the epoch is stored with EVENTS", Rare: true},
 		{Base: "setup.shut", Role: Setup, What: "a permit stream is shut for a longer window", Rare: true},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -92,11 +93,13 @@ func save(ctx context.Context, kv jetstream.KeyValue, key string, value any, rev
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("fence.save.before")
 	if revision == 0 {
 		_, err = kv.Create(ctx, key, body)
 	} else {
 		_, err = kv.Update(ctx, key, body, revision)
 	}
+	failpoint.Hit("fence.save.after")
 	if err != nil {
 		return fmt.Errorf("key %s: %w", key, err)
 	}
@@ -198,6 +201,8 @@ func remark(ctx context.Context, kv jetstream.KeyValue, m Mark) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("fence.remark.before")
 	_, err = kv.Put(ctx, topology.LedgerMarkKey, body)
+	failpoint.Hit("fence.remark.after")
 	return err
 }

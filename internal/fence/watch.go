@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -93,7 +94,9 @@ func (f *Fence) doubt(ctx context.Context, kv jetstream.KeyValue, found finding)
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("fence.doubt.before")
 	revision, err := kv.Create(ctx, doubtKey, body, jetstream.KeyTTL(doubtLasts))
+	failpoint.Hit("fence.doubt.after")
 	if err != nil {
 		if raced(err) {
 			return nil // another has said so
@@ -114,7 +117,9 @@ func (f *Fence) takeBack(ctx context.Context, was *suspicion) {
 		return
 	}
 	if kv, err := f.js.KeyValue(ctx, messages.Bucket); err == nil {
+		failpoint.Hit("fence.withdraw.before")
 		_ = kv.Delete(ctx, doubtKey, jetstream.LastRevision(was.told))
+		failpoint.Hit("fence.withdraw.after")
 	}
 }
 

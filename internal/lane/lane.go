@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -79,11 +80,13 @@ func Change(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, nex
 		if err != nil {
 			return State{}, false, fmt.Errorf("lane: %s: %w", p, err)
 		}
+		failpoint.Hit("lane.change.before")
 		if revision == 0 {
 			_, err = kv.Create(ctx, p.LaneKey(), value)
 		} else {
 			_, err = kv.Update(ctx, p.LaneKey(), value, revision)
 		}
+		failpoint.Hit("lane.change.after")
 		switch {
 		case err == nil:
 			return want, true, nil

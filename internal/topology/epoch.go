@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -52,7 +53,10 @@ func ensureEpoch(ctx context.Context, js jetstream.JetStream) error {
 	}
 	config := info.Config
 	config.Metadata = mergeMetadata(config.Metadata, map[string]string{MetaEpoch: epoch})
-	if _, err = js.UpdateStream(ctx, config); err != nil {
+	failpoint.Hit("setup.epoch.before")
+	_, err = js.UpdateStream(ctx, config)
+	failpoint.Hit("setup.epoch.after")
+	if err != nil {
 		return fmt.Errorf("epoch: %w", err)
 	}
 	return nil
