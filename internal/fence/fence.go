@@ -61,13 +61,14 @@ type Fence struct {
 	soon    chan struct{} // look now
 
 	mu      sync.Mutex
-	state   State      // the latest that is known
-	suspect *suspicion // nil while nothing speaks against the ledger
-	sound   bool       // a look has passed since everything was forgotten
-	checked uint64     // number of the connection that the last look began on
-	end     ending     // of the ledger at the last look
-	server  string     // which one was met
-	met     time.Time  // when, if it was another one before
+	kv      jetstream.KeyValue // the bucket, once it was found
+	state   State              // the latest that is known
+	suspect *suspicion         // nil while nothing speaks against the ledger
+	sound   bool               // a look has passed since everything was forgotten
+	checked uint64             // number of the connection that the last look began on
+	end     ending             // of the ledger at the last look
+	server  string             // which one was met
+	met     time.Time          // when, if it was another one before
 	changed chan struct{}
 	halted  context.Context // ends when buying is stopped
 	halt    context.CancelFunc
@@ -108,7 +109,7 @@ func (f *Fence) Run(ctx context.Context) {
 	connected := f.nc.StatusChanged(nats.CONNECTED)
 	defer f.nc.RemoveStatusListener(connected)
 	for told := false; ctx.Err() == nil; {
-		err := f.look(ctx)
+		err := f.lookUnlessLost(ctx)
 		if err != nil && ctx.Err() == nil && !told {
 			f.log.Warn().Err(err).Msg("ledger could not be compared with what is remembered of it; it is tried again")
 		}
@@ -121,6 +122,24 @@ func (f *Fence) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		timer.Stop()
+	}
+}
+
+// lookUnlessLost gives up a look whose answers cannot come any more, instead of
+// waiting for them while nothing may be bought.
+func (f *Fence) lookUnlessLost(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	lost := f.nc.StatusChanged(nats.RECONNECTING)
+	defer f.nc.RemoveStatusListener(lost)
+	done := make(chan error, 1)
+	go func() { done <- f.look(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-lost:
+		cancel()
+		return <-done
 	}
 }
 
@@ -317,7 +336,7 @@ func (f *Fence) trip(ctx context.Context, found finding) {
 	}
 	f.log.Error().Str(logkey.Reason, string(s.Why)).Str("found", s.Found).
 		Msg("buying stopped for all: the ledger is not the one that is remembered; see `beltline doctor`, and `beltline fence clear`")
-	timed, cancel := context.WithTimeout(ctx, lookFor)
+	timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookFor)
 	defer cancel()
 	if err := f.publish(timed); err != nil {
 		f.log.Error().Err(err).Msg("that buying is stopped could not be told to the others yet; it is tried again")

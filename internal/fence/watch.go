@@ -19,8 +19,6 @@ import (
 // What is remembered is read before the ledger is: it only grows, and what is
 // acknowledged in between must not count against it.
 func (f *Fence) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
-	defer cancel()
 	connection := f.connection()
 	heard := f.heard(f.nc.ConnectedServerId())
 	kv, mark, revision, bucketErr := f.hear(ctx)
@@ -116,7 +114,7 @@ func (f *Fence) takeBack(ctx context.Context, was *suspicion) {
 	if was == nil || was.told == 0 {
 		return
 	}
-	if kv, err := f.js.KeyValue(ctx, messages.Bucket); err == nil {
+	if kv, err := f.bucket(ctx); err == nil {
 		failpoint.Hit("fence.withdraw.before")
 		_ = kv.Delete(ctx, doubtKey, jetstream.LastRevision(was.told))
 		failpoint.Hit("fence.withdraw.after")
@@ -133,9 +131,26 @@ func (f *Fence) rumour(ctx context.Context, kv jetstream.KeyValue) (*finding, er
 	return &finding{why: r.Why, text: r.By + " says: " + r.Found, hearsay: true}, nil
 }
 
+// bucket finds the bucket once: one that is made anew has the same subjects.
+func (f *Fence) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	f.mu.Lock()
+	known := f.kv
+	f.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	kv, err := f.js.KeyValue(ctx, messages.Bucket)
+	if err == nil {
+		f.mu.Lock()
+		f.kv = kv
+		f.mu.Unlock()
+	}
+	return kv, err
+}
+
 // hear reads what the others have found, and what all remember.
 func (f *Fence) hear(ctx context.Context) (kv jetstream.KeyValue, mark *Mark, revision uint64, err error) {
-	if kv, err = f.js.KeyValue(ctx, messages.Bucket); err != nil {
+	if kv, err = f.bucket(ctx); err != nil {
 		return nil, nil, 0, err
 	}
 	var s State
@@ -202,7 +217,7 @@ func (f *Fence) adopt(s State) (tell bool) {
 
 // publish tells the others that buying is stopped.
 func (f *Fence) publish(ctx context.Context) error {
-	kv, err := f.js.KeyValue(ctx, messages.Bucket)
+	kv, err := f.bucket(ctx)
 	if err != nil {
 		return err
 	}
