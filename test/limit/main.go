@@ -23,7 +23,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.BoolVar(&o.quick, "quick", false, "the short form: about two minutes on an idle machine")
+	flag.BoolVar(&o.quick, "quick", false, "the short form: about three minutes")
 	flag.StringVar(&o.only, "only", "", "run only the cases whose names match this expression")
 	flag.StringVar(&o.json, "json", "", "write all figures to this file too")
 	flag.BoolVar(&o.keep, "keep", false, "keep the logs and stores of all processes")
