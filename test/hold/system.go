@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -213,14 +214,15 @@ func (s *system) submit(ctx context.Context, id string) error {
 	msg := &nats.Msg{Subject: messages.OrderSubject(tenant, messages.SubmitRequest), Data: body}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
-		once, end := context.WithTimeout(ctx, 2*time.Second)
-		_, err := s.js.PublishMsg(once, msg)
-		end()
+	for err := errors.New("there is no connection"); ; pause(ctx, 5*time.Millisecond) {
+		if s.nc.IsConnected() { // or it would wait in a buffer that the reconnect throws away
+			once, end := context.WithTimeout(ctx, 2*time.Second)
+			_, err = s.js.PublishMsg(once, msg)
+			end()
+		}
 		if err == nil {
 			return nil
 		}
-		pause(ctx, 20*time.Millisecond)
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: order %s was not stored: %w", s.name, id, err)
 		}
