@@ -1,0 +1,6 @@
+package fence
+
+import "context"
+
+// Look looks once, for tests in which the moment of a look matters.
+func (f *Fence) Look(ctx context.Context) error { return f.look(ctx) }
