@@ -104,6 +104,9 @@ func (s *system) connect(ctx context.Context) error {
 		return err
 	}
 	return s.until(ctx, "JetStream answers", func(ctx context.Context) bool {
+		// A question from before the first leader is never answered.
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
 		_, err := s.js.AccountInfo(ctx)
 		return err == nil
 	})
