@@ -156,6 +156,13 @@ func (l *lane) isOpen() bool {
 	return l.state.State == laneOpen
 }
 
+// isPaused reports whether the lane stays closed until somebody opens it.
+func (l *lane) isPaused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.State == laneClosed && l.state.Until.IsZero()
+}
+
 // closedUntil is when the lane may be tried next; zero for an open lane. A lane
 // that only an operator opens is looked at again after a while.
 func (l *lane) closedUntil() time.Time {

@@ -119,9 +119,10 @@ func (t *task) enqueue(ctx context.Context) error {
 	return t.queue.Send(ctx, t.o.Provider, messages.Place, c)
 }
 
-// mayPlace is asked last before anything is sent for an order.
+// mayPlace is asked last before anything is sent for an order. A lane that an
+// operator has paused is closed for the order of a probe too.
 func (t *task) mayPlace() bool {
-	return t.stopping.Err() == nil && t.o.Fence.Allows() == nil && (t.probe || t.lane.isOpen())
+	return t.stopping.Err() == nil && t.o.Fence.Allows() == nil && (t.lane.isOpen() || t.probe && !t.lane.isPaused())
 }
 
 // prepare asks the adapter for checks and price, and holds the price against

@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
+	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -169,3 +174,61 @@ func (b *bench) laneBecomes(what string, fits func(laneValue) bool) {
 		}
 	}
 }
+
+// A lane that an operator pauses stays closed for the order of a probe as well,
+// up to its intent.
+func TestLane_PausedWhileItIsProbedNothingIsSent(t *testing.T) {
+	t.Parallel()
+	b, s := patientBench(t), newShop()
+	lanes := b.lanes()
+	acks, err := b.nc.SubscribeSync("$JS.ACK.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, paused := make(chan struct{}), make(chan struct{})
+	l := &permits{first: []func() ratelimit.Permit{func() ratelimit.Permit {
+		close(waiting)
+		<-paused
+		return ratelimit.Permit{Granted: time.Now(), MaxAge: time.Minute}
+	}}}
+	b.setLane(laneValue{State: "closed", Until: time.Now()})
+	b.submit(offer("o1"))
+	o := patiently(b.options(messages.GamesDrop, "w1"))
+	known := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(known) })
+	o.Log = zerolog.New(logLines(func(line string) {
+		if strings.Contains(line, `"lane":"closed"`) && strings.Contains(line, `"reason":"paused"`) {
+			tell()
+		}
+	}))
+	b.workWith(s, o, l)
+	signal(t, waiting)
+	if _, changed, err := lane.Pause(t.Context(), b.kv(), messages.GamesDrop, "ann", time.Now()); err != nil || !changed {
+		t.Fatalf("the lane was not paused: %v", err)
+	}
+	signal(t, known)
+	close(paused)
+	for given := false; !given; {
+		msg, err := acks.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		given = strings.HasPrefix(string(msg.Data), "-NAK")
+	}
+	if len(s.sent()) != 0 {
+		t.Errorf("%d calls after the pause", len(s.sent()))
+	}
+	if _, _, err := lane.Resume(t.Context(), b.kv(), messages.GamesDrop, "ann", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.lane(lanes, "open", func(v laneValue) bool { return v.State == "open" })
+	b.ends("o1")
+	if len(s.sent()) != 1 {
+		t.Errorf("%d calls after it was resumed", len(s.sent()))
+	}
+}
+
+// logLines hears each line of a log.
+type logLines func(string)
+
+func (l logLines) Write(line []byte) (int, error) { l(string(line)); return len(line), nil }
