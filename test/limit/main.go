@@ -114,8 +114,8 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		if err != nil { // the others are worth their time all the same
+			out.miss("%s", err)
 		}
 		out.Case = c.name
 		r.Cases = append(r.Cases, out)
