@@ -69,6 +69,7 @@ func dumpByConsumer(ctx context.Context, js jetstream.JetStream, info *jetstream
 		if err != nil {
 			return nil, err
 		}
+		before := len(all)
 		for m := range batch.Messages() {
 			meta, err := m.Metadata()
 			if err != nil {
@@ -87,7 +88,22 @@ func dumpByConsumer(ctx context.Context, js jetstream.JetStream, info *jetstream
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		if len(all) == before && nothingLeft(ctx, js, info.Config.Name, all) {
+			return all, nil
+		}
 	}
+}
+
+// nothingLeft reports whether a stream holds nothing after what was read:
+// permits age out while they are read, and then none of them says that it is
+// the last.
+func nothingLeft(ctx context.Context, js jetstream.JetStream, name string, read []check.Message) bool {
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return false
+	}
+	state := stream.CachedInfo().State
+	return state.Msgs == 0 || len(read) > 0 && state.LastSeq <= read[len(read)-1].Seq
 }
 
 // save writes a history into a bundle, as lines of JSON that people and tools
