@@ -3,6 +3,7 @@ package messages
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ func (m method) requestSchema() schema {
 // answerSchema is the open schema of an answer.
 func (m method) answerSchema() schema {
 	if s, ok := m.answer.(schema); ok {
-		return s
+		return maps.Clone(s) // the caller adds a title
 	}
 	return schemaOf(reflect.TypeOf(m.answer))
 }
@@ -163,7 +164,7 @@ func compact(s schema) []byte {
 	if err != nil {
 		panic("messages: schema cannot be written: " + err.Error()) // only a mistake in a table
 	}
-	const elsewhere, here = `{"$ref":"event.json"}`, `{"$ref":"#/$defs/event"}`
+	const elsewhere, here = `"$ref":"event.json"`, `"$ref":"#/$defs/event"`
 	text := string(b)
 	if !strings.Contains(text, elsewhere) {
 		return b
