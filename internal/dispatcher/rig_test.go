@@ -15,6 +15,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/dispatcher"
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/queue"
@@ -23,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+var patience = mutant.Patience(20 * time.Second)
 
 // rig is a server with everything set up, and ears on all that is published.
 type rig struct {

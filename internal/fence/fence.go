@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -160,6 +161,8 @@ func (f *Fence) Allows() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case mutant.Is("M20"):
+		return nil
 	case f.state.Tripped:
 		return fmt.Errorf("%w since %s: %s", ErrStopped, f.state.Since.Format(time.RFC3339), f.state.Found)
 	case f.suspect != nil:
@@ -176,7 +179,7 @@ func (f *Fence) Wait(ctx context.Context) bool {
 	for {
 		changed := f.change()
 		f.mu.Lock()
-		sound := f.sound
+		sound := f.sound || mutant.Is("M20")
 		f.mu.Unlock()
 		if err := f.Allows(); err == nil || sound && errors.Is(err, ErrUnsure) {
 			return ctx.Err() == nil
@@ -191,6 +194,9 @@ func (f *Fence) Wait(ctx context.Context) bool {
 
 // Halted returns a context that ends when buying is stopped.
 func (f *Fence) Halted() context.Context {
+	if mutant.Is("M20") {
+		return context.Background()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.halted

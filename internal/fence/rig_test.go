@@ -21,6 +21,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/providerhttp"
@@ -37,10 +38,10 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
-const (
-	tenant   = "acme"
-	patience = 60 * time.Second // for what must come
-)
+const tenant = "acme"
+
+// patience is for what must come.
+var patience = mutant.Patience(60 * time.Second)
 
 // rig is one server whose store can be rolled back, and shops whose books
 // nobody can.

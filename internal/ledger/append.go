@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -76,11 +77,23 @@ func (l *Ledger) newAttempt(ctx context.Context, e *messages.Event, expected uin
 	msg.Header.Set(jetstream.ExpectedStreamHeader, messages.StreamEvents)
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	weaken(msg, e)
 	a := &attempt{msg: msg, filter: filter, expected: expected, size: storedSize(msg), kind: string(e.Type), keepFree: keepsFree(e.Type)}
 	if a.keepFree && !l.room.admits(a.size) {
 		return nil, fmt.Errorf("%w: the rest is kept for outcomes", ErrNoRoom)
 	}
 	return a, nil
+}
+
+// weaken takes the compare-and-set out of an append. Only mutants do.
+func weaken(msg *nats.Msg, e *messages.Event) {
+	if mutant.Is("M5") || mutant.Is("M11") {
+		msg.Header.Del(jetstream.ExpectedLastSubjSeqHeader)
+		msg.Header.Del(jetstream.ExpectedLastSubjSeqSubjHeader)
+	}
+	if mutant.Is("M11") {
+		msg.Header.Set(jetstream.MsgIDHeader, e.Key()+"/"+strconv.FormatUint(e.N, 10))
+	}
 }
 
 // validate refuses what would break the chain of an order, or reach beyond
@@ -109,6 +122,10 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 	for wait := l.newBackoff(); ; {
 		seq, sent := l.publish(ctx, a, wait.patience)
 		switch sent.verdict {
+		case outrun:
+			if mutant.Is("M6") {
+				return 0, ErrConflict
+			}
 		case stored:
 			return seq, nil
 		case refused:
@@ -116,7 +133,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 			if !a.doubt {
 				return 0, sent.err
 			}
-		case outrun, unsent:
+		case unsent:
 		case unanswered:
 			a.doubt = true
 		}

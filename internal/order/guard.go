@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -80,7 +81,7 @@ func answered(last *messages.Event, m move, c *Change) move {
 		return ignore // no news: the earlier request is in doubt already
 	case !open || !c.Input.no():
 		return m
-	case w.InDoubt && !w.Unheard:
+	case w.InDoubt && !w.Unheard && !mutant.Is("M21") && !mutant.Is("M16"):
 		// The rule for repeats: a refusal speaks of the repeat only. The first
 		// request may have bought; perhaps that is why this one was refused.
 		c.NeedsOperator = c.NeedsOperator || c.Input == OwnRefused || c.Requote

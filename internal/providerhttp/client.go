@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -110,6 +111,9 @@ func (c *Client) Read(ctx context.Context, r Request) (*Response, error) {
 	if c.cfg.Limiter == nil {
 		return nil, c.unsent(r, MethodRead, errors.New("no limiter is configured"))
 	}
+	if mutant.Is("M10") {
+		return c.send(ctx, r, MethodRead, func() error { return nil })
+	}
 	permit, err := c.cfg.Limiter.Take(ctx, ratelimit.UseOf(ctx))
 	if err != nil {
 		return nil, c.unsent(r, MethodRead, fmt.Errorf("no permit: %w", scrub(err)))
@@ -152,6 +156,9 @@ func (c *Client) send(ctx context.Context, r Request, method string, guard func(
 		failure = lost(r.Op, ctx, err)
 	}
 	if failure != nil {
+		if mutant.Is("M13") {
+			failure.Message = fmt.Sprint(failure.Message, " ", r.Header, " ", string(r.Body))
+		}
 		if res != nil && sent {
 			failure.HTTPStatus = res.Status
 		}
@@ -182,6 +189,10 @@ func (c *Client) roundTrip(ctx context.Context, r Request) (*Response, error) {
 		return nil, err
 	}
 	defer answer.Body.Close()
+	if to := answer.Header.Get("Location"); to != "" && mutant.Is("M19") {
+		r.URL = to
+		return c.roundTrip(ctx, r)
+	}
 	res := &Response{Status: answer.StatusCode, Header: answer.Header}
 	if answer.StatusCode == http.StatusSwitchingProtocols {
 		return res, &bodyError{errors.New("the server switched protocols")}
@@ -208,12 +219,17 @@ func newRequest(ctx context.Context, r Request) (*http.Request, error) {
 	if err != nil {
 		return nil, errors.New("the request cannot be built") // the cause would quote the URL
 	}
-	req.GetBody = nil
+	if !mutant.Is("M15") {
+		req.GetBody = nil
+	}
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
 	}
 	req.Header.Del("Idempotency-Key")
 	req.Header.Del("X-Idempotency-Key")
+	if mutant.Is("M15") {
+		req.Header.Set("Idempotency-Key", "1")
+	}
 	if r.ContentType != "" {
 		req.Header.Set("Content-Type", r.ContentType)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/beltline-io/beltline/internal/mutant"
 )
 
 // Margin is how much longer than its window a permit lives in its stream. The
@@ -79,7 +81,7 @@ func (p Permit) Fresh(now time.Time) bool {
 // be asked once, at the last moment before the request is written: it counts
 // the permits that are thrown away.
 func (p Permit) Check() error {
-	fresh := p.Fresh(time.Now())
+	fresh := p.Fresh(time.Now()) || mutant.Is("M9")
 	if p.used != nil {
 		p.used(fresh)
 	}

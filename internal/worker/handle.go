@@ -14,6 +14,7 @@ import (
 	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -271,6 +272,9 @@ func (t *task) record(ctx context.Context, c order.Change) error {
 		}
 		seq, err := t.ledger.Append(ctx, e, last.Seq)
 		if errors.Is(err, ledger.ErrConflict) {
+			if mutant.Is("M25") {
+				return nil
+			}
 			if t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID); err != nil {
 				return err
 			}
@@ -313,7 +317,7 @@ func (t *task) say(last, e *messages.Event, in order.Input) {
 func (t *task) succeedBy(ctx context.Context) error {
 	now := t.o.Now()
 	due, ok := order.Next(t.entry.Event, t.o.Times, now)
-	if !ok {
+	if !ok || mutant.Is("M22") {
 		return nil
 	}
 	c := messages.CommandFor(t.entry.Event, t.entry.Seq)

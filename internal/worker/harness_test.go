@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/queue"
@@ -26,10 +27,10 @@ import (
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
-const (
-	tenant   = "acme"
-	patience = 60 * time.Second // for a signal that must come; never a wait of fixed length
-)
+const tenant = "acme"
+
+// patience is for a signal that must come; never a wait of fixed length.
+var patience = mutant.Patience(60 * time.Second)
 
 // Times of the tests keep the order of production at a fraction of its length,
 // and leave a busy machine the time to write an event within a lease: an intent

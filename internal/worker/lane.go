@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/mutant"
 )
 
 // Lane states. A lane without a key is open.
@@ -136,7 +137,7 @@ func (l *lane) adopt(s laneState, revision uint64, proven bool) {
 	l.state, l.revision = s, revision
 	close(l.changed)
 	l.changed = make(chan struct{})
-	if s.State == laneOpen {
+	if s.State == laneOpen || mutant.Is("M23") {
 		if l.closeCtx.Err() != nil {
 			l.closeCtx, l.closeFn = context.WithCancel(context.Background())
 		}
@@ -153,7 +154,7 @@ func (l *lane) adopt(s laneState, revision uint64, proven bool) {
 func (l *lane) isOpen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.State == laneOpen
+	return l.state.State == laneOpen || mutant.Is("M23")
 }
 
 // isPaused reports whether the lane stays closed until somebody opens it.
@@ -192,7 +193,7 @@ func (l *lane) wait(ctx context.Context) (probe, ok bool) {
 		l.mu.Lock()
 		s, changed := l.state, l.changed
 		l.mu.Unlock()
-		if s.State == laneOpen {
+		if s.State == laneOpen || mutant.Is("M23") {
 			return false, ctx.Err() == nil
 		}
 		var over <-chan time.Time // never, where no time is set

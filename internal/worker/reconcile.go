@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -267,6 +268,9 @@ func (t *task) ask(ctx context.Context) (looked, error) {
 	}
 	c, ok := t.found(answer)
 	c.Hint = t.hint()
+	if mutant.Is("M12") && c.Hint["status"] == "success" {
+		c.Input, ok = order.SeenSucceeded, true
+	}
 	if ok {
 		err = t.insist(ctx, t.checkPrice(c))
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"time"
 
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -15,6 +16,9 @@ func owned(a providers.Answer, err error) order.Change {
 		e := providers.AsError(err)
 		c := order.Change{Error: wireError(e), Requote: e.Requote, Blocked: e.Class == providers.Blocked}
 		c.Input = ownedClass(e)
+		if mutant.Is("M16") && e.Exists {
+			c.Input, c.Requote = order.OwnRetry, true
+		}
 		return c
 	}
 	c := told(a)
@@ -46,6 +50,12 @@ func ownedClass(e *providers.Error) order.Input {
 	}
 	switch e.Class {
 	case providers.Ambiguous:
+		if mutant.Is("M3") {
+			return order.OwnRetry
+		}
+		if mutant.Is("M4") {
+			return order.OwnRefused
+		}
 		return order.OwnUnknown
 	case providers.Rejected:
 		return order.OwnRefused
@@ -104,6 +114,9 @@ func told(a providers.Answer) order.Change {
 	c := order.Change{
 		Ref: a.Ref, Cost: a.Cost, CostSource: a.CostSource, Deliverable: a.Deliverable, Finality: a.Finality,
 		Action: a.Action, HoldUntil: a.HoldUntil, WatchUntil: a.WatchUntil, Evidence: a.Evidence,
+	}
+	if mutant.Is("M14") {
+		c.Cost = inexact(c.Cost)
 	}
 	if a.Status == providers.StatusFailed || a.Status == providers.StatusReversed {
 		c.Error = &messages.Error{Class: providers.Rejected.String(), Code: a.Code, Message: a.Message}

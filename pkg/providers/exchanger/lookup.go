@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/providerhttp"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
@@ -137,6 +138,9 @@ func (p *Provider) fromList(params messages.ExchangeParams, item Exchange, why m
 		ID: item.ID, Hash: item.Hash, Status: item.Status, CurrencyCodeGive: item.CurrencyCodeGive, CurrencyCodeGet: item.CurrencyCodeGet,
 		AmountGive: item.AmountGive, AmountGet: item.AmountGet,
 	})
+	if mutant.Is("M17") && item.ExchangeSuccess == "0" { // as the manual has it
+		a.Status, a.Finality = providers.StatusSucceeded, messages.Final
+	}
 	if a.Status == providers.StatusActionRequired {
 		a.Status, a.Action = providers.StatusProcessing, nil
 		a.Evidence["operator_hint"] = "the bid waits for the customer, and bid_info does not tell how to pay"
