@@ -13,6 +13,9 @@ import (
 type Line struct {
 	hand    *Hand
 	slots   chan struct{}
+	express chan struct{} // slots of what passes the others
+	passes  func(subject string) bool
+	room    int
 	held    atomic.Int64 // waiting, or being handled
 	freed   chan struct{}
 	waiting sync.WaitGroup
@@ -21,7 +24,19 @@ type Line struct {
 // NewLine makes a line whose messages go into hand, atOnce of them being
 // handled at a time, and as many waiting.
 func NewLine(hand *Hand, atOnce int) *Line {
-	return &Line{hand: hand, slots: make(chan struct{}, max(atOnce, 1)), freed: make(chan struct{}, 1)}
+	atOnce = max(atOnce, 1)
+	return &Line{
+		hand: hand, slots: make(chan struct{}, atOnce), express: make(chan struct{}, atOnce), room: 2 * atOnce,
+		passes: func(string) bool { return false }, freed: make(chan struct{}, 1),
+	}
+}
+
+// Express lets messages whose subject passes go before the others: they have as
+// many slots of their own. So that they are seen where many others wait, ahead
+// messages are held instead of as many as there are slots.
+func (l *Line) Express(passes func(subject string) bool, ahead int) *Line {
+	l.passes, l.room = passes, cap(l.slots)+max(ahead, cap(l.slots))
+	return l
 }
 
 // Read hands the consumer's messages to handle until ctx ends, which is no
@@ -45,7 +60,7 @@ func (l *Line) Read(ctx context.Context, js jetstream.JetStream, c jetstream.Con
 // wanted says how many more messages to ask for when asked of them are on their
 // way. It waits until a request is worth its while.
 func (l *Line) wanted(asked int) int {
-	n := 2*cap(l.slots) - int(l.held.Load()) - asked
+	n := l.room - int(l.held.Load()) - asked
 	if n < max(cap(l.slots)/2, 1) {
 		return 0
 	}
@@ -58,7 +73,11 @@ func (l *Line) join(open context.Context, msg jetstream.Msg, handle func(jetstre
 	l.waiting.Add(1)
 	l.hand.Go(msg, func() {
 		defer l.free()
-		entered := l.enter(open)
+		slots := l.slots
+		if l.passes(msg.Subject()) {
+			slots = l.express
+		}
+		entered := enter(open, slots)
 		if !entered {
 			// A lost word costs the ack wait, nothing else. It is said before anybody
 			// who waits for this may close the connection.
@@ -68,7 +87,7 @@ func (l *Line) join(open context.Context, msg jetstream.Msg, handle func(jetstre
 		if !entered {
 			return
 		}
-		defer func() { <-l.slots }()
+		defer func() { <-slots }()
 		handle(msg)
 	})
 }
@@ -83,14 +102,14 @@ func (l *Line) free() {
 }
 
 // enter waits for a slot; false when nothing more is begun.
-func (l *Line) enter(open context.Context) bool {
+func enter(open context.Context, slots chan struct{}) bool {
 	select {
 	case <-open.Done():
 		return false
-	case l.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	}
 	if open.Err() != nil { // both were ready
-		<-l.slots
+		<-slots
 		return false
 	}
 	return true

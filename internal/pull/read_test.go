@@ -1,6 +1,7 @@
 package pull_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
@@ -285,5 +286,39 @@ func TestRead_ASilentServerIsAskedAnew(t *testing.T) {
 		if got := pull.AskedAfter(c.asked, c.silent); got != c.want {
 			t.Errorf("%d asked for and %s of silence: %d still expected, want %d", c.asked, c.silent, got, c.want)
 		}
+	}
+}
+
+// Whatever holds all slots, what may pass is handled.
+func TestRead_WhatMayPassGoesBeforeThoseThatHoldAllSlots(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const atOnce, before = 2, 20
+	r.publish(before)
+	_, err := r.js.Publish(t.Context(), "s.urgent", nil)
+	r.must(err)
+	leave, urgent := make(chan struct{}), make(chan string, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	line := pull.NewLine(new(pull.Hand), atOnce).Express(func(subject string) bool { return subject == "s.urgent" }, before)
+	c, err := r.js.Consumer(t.Context(), stream, durable)
+	r.must(err)
+	js, err := jetstream.New(r.nc)
+	r.must(err)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- line.Read(ctx, js, c, func(msg jetstream.Msg) {
+			if msg.Subject() == "s.urgent" {
+				urgent <- msg.Subject()
+			} else {
+				<-leave
+			}
+			_ = msg.Ack()
+		})
+	}()
+	wait(t, "the urgent message", urgent)
+	close(leave)
+	cancel()
+	if err := wait(t, "the end", ended); err != nil {
+		t.Error(err)
 	}
 }

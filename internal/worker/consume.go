@@ -16,6 +16,9 @@ import (
 // while the lane is open, and message by message while it is being probed.
 func (w *Worker) consume(ctx, work context.Context, c jetstream.Consumer, gated bool) {
 	line := pull.NewLine(&w.inHand, w.o.MaxInFlight)
+	if !gated {
+		line.Express(ofCustomer, max(4*w.o.MaxInFlight, followAhead))
+	}
 	w.consuming.Add(1)
 	defer w.consuming.Add(-1)
 	for ctx.Err() == nil {
@@ -26,6 +29,17 @@ func (w *Worker) consume(ctx, work context.Context, c jetstream.Consumer, gated 
 			c = w.refind(ctx, c)
 		}
 	}
+}
+
+// followAhead is how many checks are held at least while they wait. A customer's
+// request comes behind the checks in their common consumer, and is not to wait
+// until they have got their permits.
+const followAhead = 256
+
+// ofCustomer reports whether a command is a request of the customer.
+func ofCustomer(subject string) bool {
+	address, err := messages.ParseCommandSubject(subject)
+	return err == nil && (address.Verb == messages.Cancel || address.Verb == messages.Confirm)
 }
 
 // refind waits until a consumer is there, whoever has deleted it. Its commands
