@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -152,6 +153,19 @@ func TestDecodeResolve_ReadsWhatADecisionRestsOnToTheLetter(t *testing.T) {
 	again, err := json.Marshal(got)
 	if err != nil || !messages.SameContent([]byte(body), again) {
 		t.Errorf("written again: %s, %v", again, err)
+	}
+}
+
+func TestDecodeResolve_TakesANewReferenceThatIsNotAskedForWithAnyDecision(t *testing.T) {
+	t.Parallel()
+	for _, decision := range []messages.Decision{messages.DecidedSucceeded, messages.DecidedFailed, messages.DecidedPlaceAgain} {
+		body := `{"tenant":"acme","id":"o1","expected_n":4,"decision":"` + string(decision) + `","new_reference":%t,"evidence":"x","by":"ann","dry_run":false}`
+		if got, err := messages.DecodeResolve(fmt.Appendf(nil, body, false)); err != nil || got.NewReference || got.Decision != decision {
+			t.Errorf("%s without one: %+v, %v", decision, got, err)
+		}
+		if _, err := messages.DecodeResolve(fmt.Appendf(nil, body, true)); (err == nil) != (decision == messages.DecidedPlaceAgain) {
+			t.Errorf("%s with one: %v", decision, err)
+		}
 	}
 }
 

@@ -96,7 +96,7 @@ var operatorMethods = []method{
 	{
 		name: "resolve", about: "Decides about an order that nobody can look up.", fields: resolveFields(), answer: Resolution{},
 		crossed: func(c *checker, r record) {
-			if r.given["new_reference"] && get[Decision](r, "decision") != DecidedPlaceAgain && r.values["decision"] != nil {
+			if get[bool](r, "new_reference") && get[Decision](r, "decision") != DecidedPlaceAgain && r.values["decision"] != nil {
 				c.fault("/new_reference", "is for the decision place_again only")
 			}
 		},
