@@ -129,3 +129,44 @@ func TestApply_WhatACallbackClaimedIsEvidenceAndNoNews(t *testing.T) {
 		t.Errorf("%s, want ignore", v)
 	}
 }
+
+func TestApply_AFailureOfWhatWasInWorkTellsOfTheRefund(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before messages.Type
+		told   map[string]any
+		want   any
+	}{
+		"the provider says nothing": {messages.Processing, map[string]any{"bid_status": "cancel"}, "unconfirmed"},
+		"the provider has paid":     {messages.Processing, map[string]any{"refund": "confirmed"}, "confirmed"},
+		"nobody had paid yet":       {messages.ActionRequired, nil, nil},
+	} {
+		s := claimed(t, messages.Exchange)
+		s.write(order.Change{Input: order.OwnActionRequired, Nonce: "a1", Action: &messages.Action{URL: "https://pay.example/"}})
+		if c.before == messages.Processing {
+			s.write(order.Change{Input: order.SeenProcessing})
+		}
+		s.is(c.before, false)
+		s.write(order.Change{Input: order.SeenFailed, Error: refusal("cancel"), Evidence: c.told})
+		s.is(messages.Failed, false)
+		if got := s.last.Evidence["refund"]; got != c.want {
+			t.Errorf("%s: the refund is %v, not %v", name, got, c.want)
+		}
+	}
+}
+
+func TestApply_WhatWasTakenBackIsNeitherFinalNorWatched(t *testing.T) {
+	t.Parallel()
+	until := t0.Add(8 * 24 * time.Hour)
+	s := claimed(t, messages.Deposit)
+	s.write(order.Change{Input: order.OwnSucceeded, Nonce: "a1", Deliverable: []byte(`{}`), Finality: messages.Final, WatchUntil: &until})
+	s.is(messages.Succeeded, false)
+	if s.last.Finality != messages.Final || s.last.WatchUntil == nil {
+		t.Fatalf("succeeded: %+v", s.last)
+	}
+	s.write(order.Change{Input: order.SeenReversed, Error: refusal("hold_returned")})
+	s.is(messages.Reversed, false)
+	if s.last.Finality != "" || s.last.WatchUntil != nil {
+		t.Errorf("reversed: finality %q, watched until %v", s.last.Finality, s.last.WatchUntil)
+	}
+}

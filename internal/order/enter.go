@@ -90,8 +90,26 @@ func enter(e, last *messages.Event, c Change) {
 		if stands(last, c) {
 			e.WatchUntil = stamped(c.At.Add(DepositWatch))
 		}
+		if e.State == failed && last != nil && last.State == processing {
+			oweRefund(e)
+		}
+	case reversed:
+		settle(e)
+		e.Finality, e.WatchUntil = "", nil // they spoke of the success that was taken back
 	default:
 		settle(e)
+	}
+}
+
+// refundKey is the evidence of whether the provider gave back what it had taken.
+const refundKey = "refund"
+
+// oweRefund: what was in work at the provider may have been paid for, whoever
+// ended it. A failure that kept silent about the money would read as if there
+// were none to ask for.
+func oweRefund(e *messages.Event) {
+	if _, told := e.Evidence[refundKey]; !told {
+		e.Evidence = merged(e.Evidence, map[string]any{refundKey: "unconfirmed"})
 	}
 }
 
