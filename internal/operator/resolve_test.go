@@ -121,7 +121,12 @@ type answer struct {
 
 func (r *rig) resolve(t *testing.T, id string, n uint64, decision, more string) answer {
 	t.Helper()
-	body := fmt.Sprintf(`{"tenant":"acme","id":%q,"expected_n":%d,"decision":%q,"evidence":"seen","by":"ann"%s}`, id, n, decision, more)
+	return r.resolveBy(t, "ann", id, n, decision, more)
+}
+
+func (r *rig) resolveBy(t *testing.T, by, id string, n uint64, decision, more string) answer {
+	t.Helper()
+	body := fmt.Sprintf(`{"tenant":"acme","id":%q,"expected_n":%d,"decision":%q,"evidence":"seen","by":%q%s}`, id, n, decision, by, more)
 	m, err := r.nc.Request("svc.operator.resolve", []byte(body), 30*time.Second)
 	must(t, err)
 	a := answer{code: m.Header.Get("Nats-Service-Error-Code")}
@@ -217,7 +222,8 @@ func TestResolve_OfManyDecisionsAtOnceOneIsWrittenAndTheOthersAreTold(t *testing
 	var all sync.WaitGroup
 	for i := range 24 {
 		all.Go(func() {
-			a := r.resolve(t, "o1", e.N, []string{"succeeded", "failed", "place_again"}[i%3], "")
+			// Each by another: what is equal to the letter is the same decision.
+			a := r.resolveBy(t, fmt.Sprintf("operator %d", i), "o1", e.N, []string{"succeeded", "failed", "place_again"}[i%3], "")
 			switch {
 			case a.code == "":
 				won.Add(1)

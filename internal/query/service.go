@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -123,7 +124,7 @@ func (s *Service) answer(ctx context.Context, name string, body []byte) (service
 		return service.Answer{}, err
 	}
 	key := name + " " + string(literal)
-	flight := s.flights.DoChan(key, func() (any, error) { return s.fly(q, key) })
+	flight := s.flights.DoChan(key, func() (any, error) { return s.safely(q, key) })
 	select {
 	case r := <-flight:
 		if r.Err != nil {
@@ -134,6 +135,17 @@ func (s *Service) answer(ctx context.Context, name string, body []byte) (service
 	case <-ctx.Done():
 		return service.Answer{}, s.overdue()
 	}
+}
+
+// safely keeps a panic from ending the worker, which has orders in hand.
+func (s *Service) safely(q messages.Query, key string) (t any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Msg("a question made its adapter panic")
+			t, err = nil, service.Fail(service.Internal, messages.ProblemInternal, "the question cannot be answered")
+		}
+	}()
+	return s.fly(q, key)
 }
 
 // fly asks the provider, unless the lane is closed or the answer is still good.
