@@ -124,13 +124,11 @@ func TestDocs_ThePageNamesWhatTheCodeHas(t *testing.T) {
 	for _, p := range messages.Providers() {
 		words = append(words, p.ServiceMethods()...)
 	}
-	for _, word := range []string{
+	words = append(words,
 		messages.ProblemBadRequest, messages.ProblemNotFound, messages.ProblemMoved, messages.ProblemHoldDown, messages.ProblemWrongState,
 		messages.ProblemNoPermit, messages.ProblemBusy, messages.ProblemProviderError, messages.ProblemLaneClosed, messages.ProblemUnavailable,
 		messages.ProblemInternal, messages.HeaderAskedAt, messages.HeaderRetryAfter,
-	} {
-		words = append(words, word)
-	}
+	)
 	for _, word := range words {
 		if !strings.Contains(text, "`"+word+"`") {
 			t.Errorf("the page does not name %s", word)
