@@ -39,3 +39,24 @@ func (f seam) follow(heard func(note, uint64)) (func(), error) { return f.Follow
 
 // NewOver returns a limiter over a fence of the test.
 func NewOver(f Fence, o Options) *Shared { return newShared(seam{f}, o) }
+
+// Turns is the order of the replicas as one of them knows it.
+type Turns struct{ t turns }
+
+// NewTurns returns what a replica knows at first.
+func NewTurns(self string) *Turns { return &Turns{turns{self: self}} }
+
+// MayCall says whether it is to call, and notes that it does.
+func (t *Turns) MayCall(now time.Time) bool { return t.t.mayCall(now) }
+
+// Called takes in a call.
+func (t *Turns) Called(by string) { t.t.called(by) }
+
+// Passed takes in a turn.
+func (t *Turns) Passed(n Note) { t.t.passed(n) }
+
+// Take takes a turn and wants another.
+func (t *Turns) Take() []string { return t.t.take(true) }
+
+// First is whose turn it is.
+func (t *Turns) First() string { return t.t.order[0] }

@@ -1,5 +1,7 @@
 package ratelimit
 
+import "slices"
+
 // checkShare: of so many slots one goes to a check if any waits, whatever
 // backlog of placing there is. Otherwise a provider whose places fill the limit
 // would never be asked what became of them.
@@ -28,12 +30,19 @@ func (l *line) join(u Use) *waiter {
 	return w
 }
 
+// keepGone is how many that have given up may stand in line beside the others:
+// a turn may be a day away, and those who ask for a moment only are many.
+const keepGone = 64
+
 // leave is for a waiter that gives up. It keeps its place until its turn comes,
 // and is passed over then.
 func (l *line) leave(w *waiter) {
 	w.gone = true
 	if !w.served {
 		l.count[w.use]--
+	}
+	if of := l.of[w.use]; len(of) > 2*l.count[w.use]+keepGone {
+		l.of[w.use] = slices.DeleteFunc(of, func(w *waiter) bool { return w.gone })
 	}
 }
 

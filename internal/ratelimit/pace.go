@@ -11,6 +11,9 @@ const (
 	lookEvery = 4
 	// grace is how long a replica has for its turn before the next goes ahead.
 	grace = 200 * time.Millisecond
+	// mostMissed is how many turns in a row are waited for at most: an order of
+	// replicas that are all gone must not hold up the others for long.
+	mostMissed = 25
 	// hurriedPause is the least pause after a customer's permit was refused. It
 	// is short: whoever's turn it is looks less often, and so comes later.
 	hurriedPause = 15 * time.Millisecond
@@ -96,20 +99,18 @@ func (s *Shared) turn(ctx context.Context) (wait time.Duration, on bool) {
 		s.mu.Unlock()
 		return 0, false
 	}
-	stands := s.turns.stands()
-	if !stands {
-		s.turns.called(s.self)
-	}
+	call := s.turns.mayCall(time.Now())
 	wait, on = s.untilTurn(), s.room.known
 	old := s.room.outdated()
+	doubtful := on && s.room.doubtful(s.turns.rank())
 	s.mu.Unlock()
-	if !stands {
+	if call {
 		s.fence.call(note{By: s.self})
 	}
 	// What was seen before the last permit was taken does not say when the next
 	// one frees. The one whose turn it is finds out, and the others if it seems
 	// to have missed it.
-	if on && (wait > 0 || !old) {
+	if on && !doubtful && (wait > 0 || !old) {
 		return wait, true
 	}
 	if _, ok := s.look(ctx); !ok {
@@ -128,7 +129,7 @@ func (s *Shared) untilTurn() time.Duration {
 	}
 	due := s.room.due()
 	if rank := s.turns.rank(); rank > 0 {
-		due = latest(due, s.turns.moved).Add(lateness + time.Duration(rank)*grace)
+		due = latest(due, s.turns.moved).Add(lateness + time.Duration(min(rank, mostMissed))*grace)
 	}
 	return time.Until(due)
 }

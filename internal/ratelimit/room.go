@@ -1,6 +1,9 @@
 package ratelimit
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// glanceAfter is how old a look at the fence must be before another may be
@@ -14,6 +17,9 @@ const (
 	soon = 400 * time.Millisecond
 	// farOff: if no permit frees within this, nobody's turn has come.
 	farOff = time.Second
+	// lookAgain is how old a look at the fence may grow while a replica waits for
+	// a permit that frees much later: the limit may have been changed meanwhile.
+	lookAgain = 15 * time.Second
 	// fewUnused is how many permits a replica may have that are not used yet, and
 	// still go on with a burst.
 	fewUnused = 2
@@ -29,7 +35,8 @@ type room struct {
 	life   time.Duration
 	live   int
 	seq    uint64    // the last permit when looked at
-	acked  uint64    // the highest sequence seen since
+	acked  uint64    // the highest sequence heard of since
+	lately uint64    // and since the last look was begun
 	frees  time.Time // when the oldest permit frees, by the server's clock
 	server time.Time // the server's clock when looked at
 	at     time.Time // ours, then
@@ -45,12 +52,11 @@ type room struct {
 
 // saw takes in a look at the fence.
 func (r *room) saw(s fenceState) {
-	if s.lastSeq < r.seq { // the stream was made anew
-		r.acked = 0
-	}
 	r.known, r.shut = true, false
 	r.limit, r.life, r.live, r.seq = s.limit, s.life, s.live, s.lastSeq
-	r.acked = max(r.acked, r.seq)
+	// What was heard of before is in the look, or was not true: somebody made it
+	// up, or the stream was made anew.
+	r.acked = max(r.lately, r.seq)
 	r.server, r.at = s.now, time.Now()
 	r.frees = s.now.Add(s.life) // of the next one, if none lives
 	if s.live > 0 {
@@ -61,6 +67,7 @@ func (r *room) saw(s fenceState) {
 // granted takes in the sequence of a permit, once from its own answer and once
 // as all replicas hear of it.
 func (r *room) granted(seq uint64) {
+	r.lately = max(r.lately, seq)
 	if seq <= r.acked {
 		return
 	}
@@ -111,7 +118,20 @@ func (r *room) free() int {
 	if r.shut {
 		return 0
 	}
-	return r.limit - r.live - int(r.acked-r.seq)
+	return r.limit - r.live - int(min(r.acked-r.seq, math.MaxInt32))
+}
+
+// begins a look: what is heard of from now on may not be in it.
+func (r *room) begins() { r.lately = 0 }
+
+// doubtful reports whether what is known had better be looked at again though
+// nothing is due: more permits were heard of than the limit has, or it is long
+// ago. Those behind others leave that to them for longer.
+func (r *room) doubtful(rank int) bool {
+	if r.stale(lookAgain * time.Duration(1+rank)) {
+		return true
+	}
+	return r.free() < 0 && !r.serverNow().After(r.frees) && r.stale(farOff)
 }
 
 // cushion is what a burst leaves. It is spread over the time until the burst's

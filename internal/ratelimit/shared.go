@@ -256,6 +256,9 @@ func (s *Shared) note(ctx context.Context, err error) {
 func (s *Shared) look(ctx context.Context) (fenceState, bool) {
 	timed, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
+	s.mu.Lock()
+	s.room.begins()
+	s.mu.Unlock()
 	state, err := s.fence.state(timed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,6 +269,9 @@ func (s *Shared) look(ctx context.Context) (fenceState, bool) {
 		// What limits nothing would grant whatever is asked of it.
 		s.room.known = s.room.known && !errors.Is(err, errNoLimit)
 		return state, false
+	}
+	if state.limit > s.room.limit {
+		s.turning = false // there is room that nobody has taken turns for
 	}
 	s.room.saw(state)
 	return state, true

@@ -26,6 +26,7 @@ type turns struct {
 	order []string
 	calls []string  // those that called since the last permit in turn
 	moved time.Time // when that was, by our clock
+	told  time.Time // when this replica called last
 }
 
 // most bounds the order: a permit stays a short message.
@@ -39,8 +40,17 @@ func (t *turns) rank() int {
 	return len(t.order)
 }
 
-// stands reports whether the others know that this replica waits.
-func (t *turns) stands() bool { return slices.Contains(t.order, t.self) }
+// mayCall reports whether this replica is to tell the others that it waits, and
+// takes that in. It hears its own calls, and thinks again for each: without a
+// pause it would call without end where the order has no place for it.
+func (t *turns) mayCall(now time.Time) bool {
+	if slices.Contains(t.order, t.self) || now.Sub(t.told) < nap {
+		return false
+	}
+	t.told = now
+	t.called(t.self)
+	return true
+}
 
 // called takes in that a replica has begun to wait.
 func (t *turns) called(by string) {
@@ -56,7 +66,7 @@ func (t *turns) passed(n note) {
 	t.order = slices.DeleteFunc(slices.Clone(n.Next), func(s string) bool { return s == "" })
 	t.order = t.order[:min(len(t.order), mostTurns)]
 	for _, by := range t.calls {
-		if by != n.By && !slices.Contains(t.order, by) {
+		if by != n.By && len(t.order) < mostTurns && !slices.Contains(t.order, by) {
 			t.order = append(t.order, by)
 		}
 	}
@@ -64,14 +74,15 @@ func (t *turns) passed(n note) {
 }
 
 // take returns the order after this replica's turn: those before it did not
-// take theirs, and are dropped until they call again. again: it wants another.
+// take theirs, and are dropped until they call again. These are all of them
+// where it has no place. again: it wants another.
 func (t *turns) take(again bool) (next []string) {
 	if i := slices.Index(t.order, t.self); i >= 0 {
 		next = slices.Clone(t.order[i+1:])
-	} else {
-		next = slices.Clone(t.order)
 	}
-	if again {
+	// Where there are more replicas than places it leaves its place to those that
+	// have none, and calls again.
+	if again && len(next) < mostTurns-1 {
 		next = append(next, t.self)
 	}
 	return next
