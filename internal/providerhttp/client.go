@@ -79,6 +79,7 @@ type Response struct {
 type Client struct {
 	cfg       Config
 	transport *http.Transport
+	dial      *dialer
 }
 
 // New returns a client. It opens no connection.
@@ -89,7 +90,7 @@ func New(cfg Config) *Client {
 	dial := &dialer{timeout: cfg.Timeout, roots: cfg.RootCAs}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true) // HTTP/2 shares connections: no Write would belong to one request
-	return &Client{cfg: cfg, transport: &http.Transport{
+	return &Client{cfg: cfg, dial: dial, transport: &http.Transport{
 		Proxy:                  nil,
 		DialContext:            dial.plain,
 		DialTLSContext:         dial.tls,
@@ -102,7 +103,10 @@ func New(cfg Config) *Client {
 }
 
 // Close closes the idle connections.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.dial.spares.close()
+}
 
 // Read sends a request that changes nothing at the provider. It takes a permit
 // first, for the use that ctx bears (see ratelimit.WithUse), and waits for one

@@ -13,6 +13,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/mutant"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 )
 
 // Reasons why a write is refused. They never leave a request half sent: a
@@ -87,6 +88,13 @@ func (x *exchange) conclude() (sent bool, refused error) {
 type conn struct {
 	net.Conn
 	exchange atomic.Pointer[exchange]
+	spares   *spares // takes it over if it was dialled in vain; may be nil
+	dialled  string  // what the dialer was asked for
+
+	reading sync.Mutex // held by a Read
+	used    atomic.Bool
+	inVain  atomic.Bool // a permit that had grown old kept a request from it
+	kept    atomic.Bool // it is with the spares, and no longer net/http's
 }
 
 // Write writes b if the exchange allows it, and nothing otherwise.
@@ -96,8 +104,12 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, errNoExchange
 	}
 	if err := x.allow(c); err != nil {
+		if errors.Is(err, ratelimit.ErrStale) {
+			c.inVain.Store(true)
+		}
 		return 0, err
 	}
+	c.used.Store(true)
 	// The guard has let it go, and not one byte has left.
 	failpoint.HitOf("http.write.before", x.method)
 	n, err := c.Conn.Write(b)
@@ -110,6 +122,7 @@ func (c *conn) Write(b []byte) (int, error) {
 type dialer struct {
 	timeout time.Duration
 	roots   *x509.CertPool
+	spares  spares
 }
 
 func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -117,14 +130,26 @@ func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, erro
 }
 
 func (d *dialer) plain(ctx context.Context, network, addr string) (net.Conn, error) {
+	key := "plain " + network + " " + addr
+	if spare := d.spares.take(key); spare != nil {
+		return d.wrap(spare, key), nil
+	}
 	raw, err := d.open(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: raw}, nil
+	return d.wrap(raw, key), nil
+}
+
+func (d *dialer) wrap(raw net.Conn, key string) *conn {
+	return &conn{Conn: raw, spares: &d.spares, dialled: key}
 }
 
 func (d *dialer) tls(ctx context.Context, network, addr string) (net.Conn, error) {
+	key := "tls " + network + " " + addr
+	if spare := d.spares.take(key); spare != nil {
+		return d.wrap(spare, key), nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	host, _, err := net.SplitHostPort(addr)
@@ -140,5 +165,5 @@ func (d *dialer) tls(ctx context.Context, network, addr string) (net.Conn, error
 		_ = raw.Close()
 		return nil, err
 	}
-	return &conn{Conn: secured}, nil
+	return d.wrap(secured, key), nil
 }
