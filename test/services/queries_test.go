@@ -40,7 +40,9 @@ func stock(r *rig) []question {
 	payout := r.site.AddPayout(exchangertest.MethodUSDT, "TXYZabc", "25", 1)
 	hash := r.site.Bids()[0].Hash
 	dropID := fmt.Sprint(r.drop.Purchases()[0].OrderID)
-	money := func(amount, currency string) map[string]any { return map[string]any{"amount": amount, "currency": currency} }
+	money := func(amount, currency string) map[string]any {
+		return map[string]any{"amount": amount, "currency": currency}
+	}
 	all := []question{
 		{"balancesteam", "balance", ``, "balance", map[string]any{"balance": money(steamBalance, "RUB")}, ""},
 		{"balancesteam", "check_login", `{"login":"gaben"}`, "check_login", map[string]any{"status": true}, ""},
