@@ -1,3 +1,5 @@
+//go:build failpoint
+
 package failpoint
 
 import (
@@ -7,10 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Said begins the line that a process prints when a fault happens to it, before
-// it happens.
-const Said = "failpoint reached: "
 
 // The actions.
 const (

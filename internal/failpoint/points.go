@@ -1,5 +1,9 @@
 package failpoint
 
+// Said begins the line that a process prints when a fault happens to it, before
+// it happens.
+const Said = "failpoint reached: "
+
 // Role is who passes a point.
 type Role string
 
