@@ -23,6 +23,9 @@ type Change struct {
 	Intent *Intent
 	// Nonce names the attempt an Own… input answers to.
 	Nonce string
+	// Attempt is, for a Seen… input, the order's last attempt when the lookup
+	// began; 0 where the caller does not know it.
+	Attempt int
 
 	// What the provider said. Zero fields keep what was known.
 	Ref         map[string]string

@@ -39,10 +39,19 @@ func decide(last *messages.Event, c *Change) move {
 		return m
 	case c.Input.own():
 		m = answered(last, m, c)
+	case outdated(last, c):
+		return ignore
 	default:
 		m = guard(last, m, c)
 	}
 	return outweighed(last, m, c)
+}
+
+// outdated: a lookup that says "not bought", and began before the attempt that is
+// the last one now, speaks of an earlier request. Taken for news of this one it
+// would call failed what may just have been bought; the next lookup asks anew.
+func outdated(last *messages.Event, c *Change) bool {
+	return (c.Input == SeenFailed || c.Input == SeenReversed) && c.Attempt != 0 && c.Attempt != last.Attempt
 }
 
 // sound reports whether the change carries what it must. A caller that breaks

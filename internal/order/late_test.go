@@ -3,6 +3,7 @@ package order_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -195,5 +196,23 @@ func TestApply_AnAnswerWithoutANonceIsTheCallersFault(t *testing.T) {
 	s := begin(t, messages.Offer)
 	if v := s.apply(order.Change{Input: order.OwnSucceeded}); v != order.Forbidden {
 		t.Errorf("verdict %s, want forbidden", v)
+	}
+}
+
+func TestApply_ALookupOfAnEarlierAttemptFailsNoLaterOne(t *testing.T) {
+	t.Parallel()
+	for _, in := range []order.Input{order.SeenFailed, order.SeenReversed} {
+		s := claimed(t, messages.Offer)
+		s.leaseOver(true)
+		s.now = s.last.NotBefore.Add(time.Second)
+		s.write(order.Change{Input: order.DecidePlaceAgain, NewReference: true, RetryAt: s.now})
+		s.claim(order.Claim, "a2")
+		s.write(order.Change{Input: order.OwnProcessing, Nonce: "a2", Ref: map[string]string{"order_id": "2"}})
+		if v := s.apply(order.Change{Input: in, Attempt: 1, Error: refusal("CANCELED")}); v != order.Ignore {
+			t.Errorf("%s of the first attempt: %s", in, v)
+		}
+		s.is(messages.Processing, false)
+		s.write(order.Change{Input: in, Attempt: 2, Error: refusal("CANCELED")})
+		s.is(messages.Failed, false)
 	}
 }

@@ -43,10 +43,10 @@ type world struct {
 	chain   []*messages.Event
 	calls   []*call // not reported yet
 	nonces  int
-	lookups bool          // the shop can be asked by our reference
-	seen    []order.Input // lookups under way: what they will tell
-	wrong   int           // decisions of operators that the books did not bear out
-	known   bool          // an answer that tells of a purchase has come since the last decision
+	lookups bool    // the shop can be asked by our reference
+	seen    []sight // lookups under way: what they will tell
+	wrong   int     // decisions of operators that the books did not bear out
+	known   bool    // an answer that tells of a purchase has come since the last decision
 }
 
 func newWorld(t *rapid.T) *world {
@@ -232,16 +232,23 @@ func (w *world) look(*rapid.T) {
 		return
 	}
 	in := map[string]order.Input{"done": order.SeenSucceeded, "working": order.SeenProcessing, "failed": order.SeenFailed}[w.shop.state]
-	w.seen = append(w.seen, in)
+	w.seen = append(w.seen, sight{in, w.last.Attempt})
+}
+
+// sight is what a lookup saw, and during which attempt it was made.
+type sight struct {
+	input   order.Input
+	attempt int
 }
 
 // tell brings what a lookup has seen to the order, perhaps long after.
 func (w *world) tell(*rapid.T) {
 	if len(w.seen) > 0 {
 		again := w.last.Work.InDoubt || w.last.State == messages.Placing && w.last.Attempt == 1 // it will be found again
-		old := w.last.Terminal() && w.seen[0] == order.SeenProcessing                           // it may have ended since
-		w.apply(order.Change{Input: w.seen[0]})
-		w.known = w.known || w.seen[0] != order.SeenFailed && !again && !old
+		saw := w.seen[0]
+		old := w.last.Terminal() && saw.input == order.SeenProcessing // it may have ended since
+		w.apply(order.Change{Input: saw.input, Attempt: saw.attempt})
+		w.known = w.known || saw.input != order.SeenFailed && !again && !old
 		w.seen = w.seen[1:]
 	}
 }

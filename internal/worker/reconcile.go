@@ -262,12 +262,13 @@ type looked struct {
 // ask makes one lookup and records what it finds; a lookup that changes nothing
 // writes nothing.
 func (t *task) ask(ctx context.Context) (looked, error) {
+	attempt := t.entry.Event.Attempt // another may begin while the provider is asked
 	answer, seconds, err := t.lookup(ctx)
 	if err != nil {
 		return t.unanswered(ctx, err)
 	}
 	c, ok := t.found(answer)
-	c.Hint = t.hint()
+	c.Hint, c.Attempt = t.hint(), attempt
 	if mutant.Is("M12") && c.Hint["status"] == "success" {
 		c.Input, ok = order.SeenSucceeded, true
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -162,5 +163,38 @@ func TestSearch_TheOperatorIsToldWhyTheLookupWasInVain(t *testing.T) {
 			}
 			b.drained()
 		})
+	}
+}
+
+// placedAgain writes what happens to an order in doubt while a lookup is under
+// way: an operator has it placed again, and another worker does.
+func (b *bench) placedAgain(id string) {
+	past := time.Now().Add(-time.Second)
+	b.follow(id, order.Change{Input: order.AskOperator, NotBefore: past})
+	last, _ := b.follow(id, order.Change{Input: order.DecidePlaceAgain, RetryAt: past})
+	n := order.NextReference(last)
+	b.follow(id, order.Change{Input: order.Claim, Intent: &order.Intent{
+		Nonce: "again", Owner: "w2", Reference: messages.Reference(b.namespace, tenant, id, n), ReferenceN: n,
+		LeaseUntil: time.Now().Add(time.Minute), Plan: []byte(`{}`),
+	}})
+	b.follow(id, order.Change{Input: order.OwnActionRequired, Nonce: "again", Action: &messages.Action{URL: "https://pay.example/"}})
+}
+
+func TestSearch_ALookupThatWasOvertakenByAnotherAttemptFailsNothing(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	s.next(step{err: errTimeout})
+	s.onLookup = func(n int) (providers.Answer, error) {
+		if n == 1 {
+			b.placedAgain("o1")
+			return providers.Answer{Status: providers.StatusFailed, Code: "timeout"}, nil // so it was when it was asked
+		}
+		return providers.Answer{Status: providers.StatusSucceeded, Ref: map[string]string{"transaction_id": "9"}}, nil
+	}
+	b.work(s, b.options(messages.SkinsBack, "w1"))
+	b.submit(deposit("o1", ""))
+	e := b.until("the end", func(e *messages.Event) bool { return e.OrderID == "o1" && e.Terminal() })
+	if e.State != messages.Succeeded || e.NeedsOperator {
+		t.Errorf("%s", b.path("o1"))
 	}
 }
