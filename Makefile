@@ -82,6 +82,12 @@ crash: ## kill everything by seed for about 10 minutes (SEEDS=, SEED=, CRASH="-o
 	@mkdir -p .beltline
 	$(GO) run ./test/crash -control -runs $(SEEDS) $(if $(SEED),-seed $(SEED)) -for 4m -orders 6000 -rate 5 -results .beltline/crash.jsonl $(CRASH)
 
+# MUTANTS=M7,M21 runs some.
+MUTANTS ?= all
+.PHONY: mutants
+mutants: ## break the pipeline in every way of internal/mutant, and fail where nobody notices (MUTANTS=M7)
+	$(GO) run ./test/crash -mutants $(MUTANTS) -sound
+
 .PHONY: build
 build: ## build every program into bin/
 	@mkdir -p bin

@@ -5,6 +5,7 @@
 //
 //	go run ./test/crash -seed 7 -for 2m -orders 4000
 //	go run ./test/crash -control
+//	go run ./test/crash -mutants all
 //
 // What the invariants are stands in package check, what is broken in package rig.
 package main
@@ -44,6 +45,7 @@ type command struct {
 	rig.Options
 	runs    int
 	control bool
+	hunt    string
 	results string
 }
 
@@ -63,6 +65,8 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&c.Replicas, "replicas", 2, "of the dispatcher and of each worker")
 	providers := flags.String("providers", strings.Join(rig.Providers(), ","), "which providers take part")
 	flags.BoolVar(&c.control, "control", false, "first show that a naive worker is caught")
+	flags.StringVar(&c.hunt, "mutants", "", "instead: show that these are caught (all, M1,M7, or commit for two that the commit picks)")
+	flags.BoolVar(&c.Sound, "sound", false, "with -mutants: show as well that nothing is found without them")
 	flags.StringVar(&c.results, "results", "", "file to which a line is added for each run")
 	flags.StringVar(&c.Dir, "dir", "", "folder for logs and dumps; a new one if empty")
 	flags.BoolVar(&c.Keep, "keep", false, "keep them though all went well")
@@ -80,6 +84,12 @@ func run(ctx context.Context, args []string) error {
 	defer func() { _ = os.RemoveAll(programs) }()
 	c.Programs, c.Commit = programs, commit(ctx)
 	fmt.Fprintln(os.Stderr, "building the programs of", c.Commit)
+	if c.hunt != "" {
+		if err := rig.Build(ctx, programs, "mutant"); err != nil {
+			return err
+		}
+		return c.mutants(ctx)
+	}
 	if err := rig.Build(ctx, programs); err != nil {
 		return err
 	}

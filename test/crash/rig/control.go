@@ -32,12 +32,12 @@ func Control(ctx context.Context, o Options) (*Result, error) {
 }
 
 // Build makes all programs that any run needs, in a folder that runs are given
-// as Options.Programs.
-func Build(ctx context.Context, dir string) error {
+// as Options.Programs. With tags they obey FAILPOINTS, or MUTANT.
+func Build(ctx context.Context, dir string, tags ...string) error {
 	all := Options{Providers: Providers()}
-	if err := all.build(ctx, dir); err != nil {
+	if err := all.build(ctx, dir, tags...); err != nil {
 		return err
 	}
 	control := Options{Providers: []string{balanceSteam}, Naive: balanceSteam}
-	return control.build(ctx, dir)
+	return control.build(ctx, dir, tags...)
 }

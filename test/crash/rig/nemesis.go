@@ -33,8 +33,9 @@ type deed struct {
 	do     func(n *nemesis, ctx context.Context)
 }
 
-// deeds are what the nemesis chooses from. Failpoints, three nodes and faults of
-// the store belong in this list when they come.
+// deeds are what the nemesis chooses from. Three nodes and faults of the store
+// belong in this list when they come; points in the code are tried one by one
+// (directed.go).
 var deeds = []deed{
 	{34, "kill a worker", (*nemesis).killWorker},
 	{20, "ambush the workers of a shop", (*nemesis).ambush},
@@ -60,9 +61,9 @@ func newNemesis(o *Options, f *fleet, s *shops) *nemesis {
 
 // rage breaks things until ctx ends, and then waits for what it has begun.
 func (n *nemesis) rage(ctx context.Context) error {
-	total := 0
-	for _, d := range deeds {
-		total += d.weight
+	deeds, total := n.choice()
+	if total == 0 {
+		<-ctx.Done()
 	}
 	for ctx.Err() == nil {
 		// Waits of every length with the mean that was asked for.
@@ -85,6 +86,16 @@ func (n *nemesis) rage(ctx context.Context) error {
 	default:
 		return nil
 	}
+}
+
+// choice is what may be done in this run, and the sum of its weights.
+func (n *nemesis) choice() (all []deed, total int) {
+	for _, d := range deeds {
+		if !n.opts.Calm && (n.opts.only == "" || n.opts.only == d.name) {
+			all, total = append(all, d), total+d.weight
+		}
+	}
+	return all, total
 }
 
 // take claims a process for a deed; false where one is under way.

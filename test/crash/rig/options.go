@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beltline-io/beltline/test/crash/check"
 )
 
 // The providers, as the contract names them.
@@ -41,6 +43,18 @@ type Options struct {
 	Span time.Duration
 	// enough ends the faults early, where what they are for has been seen.
 	enough func(*shops) bool
+	// Calm runs break nothing by force: only shops misbehave.
+	Calm bool
+	// only names the one deed that is done; empty for all.
+	only string
+	// lost: of spoilt requests only the answers are lost.
+	lost bool
+	// limit is the rate limit of every provider; zero is one out of the way.
+	limit check.Rate
+	// Mutant is the one that the programs are to be, where their build has any.
+	Mutant string
+	// Sound makes the run of a mutant with the whole program: nothing may be found.
+	Sound bool
 	// Naive is the provider whose worker is the naive one; empty for none.
 	Naive string
 
@@ -74,6 +88,9 @@ func (o *Options) fill() error {
 	}
 	if o.DispatcherUntil == 0 {
 		o.DispatcherUntil = o.For
+	}
+	if o.limit.Requests == 0 {
+		o.limit = check.Rate{Requests: 20000, Window: 10 * time.Second}
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard

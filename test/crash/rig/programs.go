@@ -28,8 +28,11 @@ func (o *Options) worker(provider string) string {
 }
 
 // build makes everything that a run needs.
-func (o *Options) build(ctx context.Context, dir string) error {
+func (o *Options) build(ctx context.Context, dir string, tags ...string) error {
 	paths := []string{procs.NATSServer, "./cmd/dispatcher"}
+	if len(tags) > 0 {
+		paths = slices.Insert(paths, 0, "-tags", strings.Join(tags, ","))
+	}
 	for _, p := range o.Providers {
 		if o.worker(p) == naiveProgram {
 			paths = append(paths, "./test/crash/naive")
@@ -134,7 +137,11 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		"EVENTS_MAX_BYTES": "3GiB", "ORDERS_MAX_BYTES": "256MiB", "DLQ_MAX_BYTES": "256MiB",
 	})
 	for _, p := range Providers() {
-		common[strings.ToUpper(p)+"_RATE_LIMIT"] = rateLimit
+		// Out of the way, so that the load is what breaks.
+		common[strings.ToUpper(p)+"_RATE_LIMIT"] = fmt.Sprintf("%d/%s", o.limit.Requests, o.limit.Window)
+	}
+	if o.Mutant != "" {
+		common["MUTANT"] = o.Mutant
 	}
 	for replica := range o.Replicas {
 		err := add("dispatcher", "", replica, common)
@@ -154,9 +161,6 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 	}
 	return f, nil
 }
-
-// rateLimit of every provider: out of the way, so that the load is what breaks.
-const rateLimit = "20000/10s"
 
 func assignments(env map[string]string) []string {
 	var all []string

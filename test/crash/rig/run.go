@@ -53,7 +53,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 		return nil, fmt.Errorf("%w (the logs are in %s)", err, r.bundle)
 	}
 	result = r.result(report, time.Since(begun))
-	r.wanted = !report.OK() && r.Naive == "" // of the naive worker one knows why
+	r.wanted = !report.OK() && r.Naive == "" && r.Mutant == "" // of these one knows why
 	if r.wanted || r.Keep {
 		result.Bundle = r.bundle
 		err = save(r.bundle, r.history, report)
@@ -95,7 +95,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		Limits: check.Limits{Stuck: r.Stuck, Heal: r.Heal, RSS: maxRSS, FDs: maxFDs},
 	}
 	for _, p := range r.Providers {
-		r.history.Rates[p] = check.Rate{Requests: 20000, Window: 10 * time.Second}
+		r.history.Rates[p] = r.limit
 	}
 	return err
 }
@@ -183,9 +183,14 @@ func (r *run) faults(ctx context.Context) error {
 	for _, c := range r.hooks {
 		c.spoilt.Store(false)
 	}
-	awake, cancelAwake := context.WithTimeout(ctx, starting)
+	patience := starting
+	if r.Mutant != "" {
+		patience = 5 * time.Second
+	}
+	awake, cancelAwake := context.WithTimeout(ctx, patience)
 	defer cancelAwake()
-	if err := errors.Join(r.fleet.mend(awake), r.fleet.awaitReady(awake)); err != nil {
+	// A mutant may have made the programs stop their work, as they should.
+	if err := errors.Join(r.fleet.mend(awake), r.fleet.awaitReady(awake)); err != nil && r.Mutant == "" {
 		return err
 	}
 	r.history.Healed = time.Now()

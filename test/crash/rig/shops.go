@@ -100,6 +100,10 @@ func (s *shops) env(provider string) map[string]string {
 // (P2, P3, P4), answers cut short, unreadable or of another kind (P5, P6, P8),
 // too many (P7), too slow (P11, P22), and redirects (P12).
 func (s *shops) spoil(percent int) {
+	if s.opts.lost {
+		s.loseAnswers(percent)
+		return
+	}
 	kinds := []providertest.Fault{
 		{Kind: providertest.TimeoutBeforeCommit}, {Kind: providertest.TimeoutAfterCommit},
 		{Kind: providertest.ResetBeforeCommit}, {Kind: providertest.ResetAfterCommit},
@@ -111,6 +115,15 @@ func (s *shops) spoil(percent int) {
 	}
 	for _, d := range s.doors {
 		d.Faults.Percent(providertest.Any, percent, kinds...)
+	}
+}
+
+// loseAnswers spoils nothing but the answers to requests that were executed, and
+// in ways that close no lane and take no time.
+func (s *shops) loseAnswers(percent int) {
+	for _, d := range s.doors {
+		d.Faults.Percent(providertest.Any, percent, providertest.Fault{Kind: providertest.ResetAfterCommit}, providertest.Fault{Kind: providertest.Truncated},
+			providertest.Status(503).AfterCommit(), providertest.Fault{Kind: providertest.Empty})
 	}
 }
 

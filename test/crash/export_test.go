@@ -1,0 +1,4 @@
+package main
+
+// Chosen is the test's view of which mutants are run.
+var Chosen = chosen
