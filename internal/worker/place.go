@@ -57,14 +57,21 @@ func (t *task) place(ctx context.Context) error {
 }
 
 // permit waits for the permit of a create. A stop ends the wait: nothing has
-// been begun, and another worker may go on at once.
+// been begun, and another worker may go on at once. So does a lane that closes:
+// a permit that nobody may use any more is missing to the checks, which go on.
 func (t *task) permit(ctx context.Context) (ratelimit.Permit, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.stopping, cancel)()
-	permit, err := t.limiter.Take(ctx, ratelimit.ForPlace)
-	if err != nil && t.stopping.Err() != nil {
+	if !t.probe {
+		defer context.AfterFunc(t.lane.closing(), cancel)()
+	}
+	permit, err := t.limiter.Take(waiting, ratelimit.ForPlace)
+	switch {
+	case err != nil && t.stopping.Err() != nil:
 		return permit, &errLater{0, "the worker stops"}
+	case err != nil && waiting.Err() != nil && ctx.Err() == nil:
+		return permit, &errLater{t.fencePause(), "the lane has closed"}
 	}
 	return permit, err
 }
