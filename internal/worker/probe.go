@@ -91,7 +91,15 @@ func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Dur
 	var next laneState
 	closed, err := l.change(ctx, func(s laneState) (laneState, bool) {
 		now := l.now()
-		if s.State == laneClosed && (s.Until.IsZero() || now.Before(s.Until)) || s.State == laneProbing && !l.ours(s) {
+		if s.State == laneClosed && (s.Until.IsZero() || now.Before(s.Until)) {
+			// The provider's own word on how long counts also where it comes late.
+			longer := after > 0 && !s.Until.IsZero() && s.Until.Before(now.Add(after))
+			if s.Until = now.Add(after); longer {
+				next = s
+			}
+			return s, longer
+		}
+		if s.State == laneProbing && !l.ours(s) {
 			return s, false
 		}
 		times := s.Times + 1

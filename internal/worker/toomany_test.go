@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -28,4 +29,27 @@ func TestLane_TooManyWithoutAWordOnHowLongClosesItForOneWindow(t *testing.T) {
 	if e := b.until("placed again", func(e *messages.Event) bool { return e.Type == messages.Placing && e.Attempt == 2 }); e.Time.Before(begun.Add(o.Window)) {
 		t.Errorf("placed again %s too early", begun.Add(o.Window).Sub(e.Time))
 	}
+}
+
+// Two orders are refused at once: the second answer, which says how long, comes
+// when the lane is closed already.
+func TestLane_ALongerWordOnHowLongCountsWhileItIsClosed(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	const longer = 1500 * time.Millisecond
+	lanes := b.lanes()
+	for _, after := range []time.Duration{0, longer} {
+		s.next(step{err: &providers.Error{Op: "shop.create", Class: providers.Retryable, Code: fmt.Sprint("429 after ", after), HTTPStatus: http.StatusTooManyRequests, RetryAfter: after}})
+	}
+	o := b.options(messages.GamesDrop, "w1")
+	o.Window = 600 * time.Millisecond
+	b.submit(offer("o1"))
+	b.submit(offer("o2"))
+	begun := time.Now()
+	b.work(s, o)
+	b.lane(lanes, "closed for the longer time", func(v laneValue) bool {
+		return v.State == "closed" && !v.Until.Before(begun.Add(longer))
+	})
+	b.ends("o1")
+	b.ends("o2")
 }
