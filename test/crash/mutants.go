@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
-	"slices"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
