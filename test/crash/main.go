@@ -6,6 +6,7 @@
 //	go run ./test/crash -seed 7 -for 2m -orders 4000
 //	go run ./test/crash -control
 //	go run ./test/crash -mutants all
+//	go run ./test/crash -directed
 //
 // What the invariants are stands in package check, what is broken in package rig.
 package main
@@ -46,6 +47,7 @@ type command struct {
 	runs    int
 	control bool
 	hunt    string
+	direct  bool
 	results string
 }
 
@@ -66,6 +68,9 @@ func run(ctx context.Context, args []string) error {
 	providers := flags.String("providers", strings.Join(rig.Providers(), ","), "which providers take part")
 	flags.BoolVar(&c.control, "control", false, "first show that a naive worker is caught")
 	flags.StringVar(&c.hunt, "mutants", "", "instead: show that these are caught (all, M1,M7, or commit for two that the commit picks)")
+	flags.BoolVar(&c.direct, "directed", false, "instead: let processes die at each of their points, on first and later deliveries")
+	flags.StringVar(&c.Points, "points", "", "of -directed: only those whose names begin so")
+	flags.BoolVar(&c.Failpoints, "failpoints", false, "let workers die at points in their code as well")
 	flags.BoolVar(&c.Sound, "sound", false, "with -mutants: show as well that nothing is found without them")
 	flags.StringVar(&c.results, "results", "", "file to which a line is added for each run")
 	flags.StringVar(&c.Dir, "dir", "", "folder for logs and dumps; a new one if empty")
@@ -90,8 +95,15 @@ func run(ctx context.Context, args []string) error {
 		}
 		return c.mutants(ctx)
 	}
-	if err := rig.Build(ctx, programs); err != nil {
+	var tags []string
+	if c.direct || c.Failpoints {
+		tags = append(tags, "failpoint")
+	}
+	if err := rig.Build(ctx, programs, tags...); err != nil {
 		return err
+	}
+	if c.direct {
+		return c.directed(ctx)
 	}
 	if c.control {
 		if err := c.controlRun(ctx); err != nil {
@@ -107,8 +119,8 @@ func (c command) all(ctx context.Context) error {
 	for i := range c.runs {
 		o := c.Options
 		o.Seed += uint64(i) //nolint:gosec // not negative
-		o.Again = fmt.Sprintf("go run ./test/crash -seed %d -orders %d -for %s -quiet %s -timeout %s -rate %g -percent %d -replicas %d -providers %s",
-			o.Seed, o.Orders, o.For, o.Quiet, o.Timeout, o.Rate, o.Percent, o.Replicas, strings.Join(o.Providers, ","))
+		o.Again = fmt.Sprintf("go run ./test/crash -seed %d -orders %d -for %s -quiet %s -timeout %s -rate %g -percent %d -replicas %d -providers %s -failpoints=%t",
+			o.Seed, o.Orders, o.For, o.Quiet, o.Timeout, o.Rate, o.Percent, o.Replicas, strings.Join(o.Providers, ","), o.Failpoints)
 		result, err := rig.Run(ctx, o)
 		if err != nil {
 			return err
@@ -126,6 +138,31 @@ func (c command) all(ctx context.Context) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// directed tries the points one by one.
+func (c command) directed(ctx context.Context) error {
+	o := c.Options
+	o.Again = fmt.Sprintf("go run ./test/crash -directed -seed %d -timeout %s -providers %s -points %q", o.Seed, o.Timeout, strings.Join(o.Providers, ","), o.Points)
+	result, err := rig.Directed(ctx, o)
+	if err != nil {
+		return err
+	}
+	result.Write(os.Stdout)
+	if c.results != "" {
+		err = result.Append(c.results)
+	}
+	for _, u := range result.Unreached() {
+		fmt.Printf("not reached: %s %s (%s)\n", u.Provider, u.Point, u.Mode)
+	}
+	if !result.OK() {
+		result.Report.Write(os.Stdout)
+		err = errors.Join(err, errBroken)
+	}
+	if result.Bundle != "" {
+		fmt.Println("bundle:", result.Bundle)
+	}
+	return err
 }
 
 // controlRun puts a naive worker in the place of a real one. The judge must see

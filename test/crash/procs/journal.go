@@ -39,3 +39,14 @@ func (j *Journal) Count(deed check.Deed, except ...string) int {
 	}
 	return n
 }
+
+// Suicides counts the processes that have killed themselves at a point.
+func (j *Journal) Suicides() int {
+	n := 0
+	for _, l := range j.Lines() {
+		if l.Deed == check.Exited && l.Note == "signal: killed" {
+			n++
+		}
+	}
+	return n
+}

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -38,6 +39,7 @@ type deed struct {
 // (directed.go).
 var deeds = []deed{
 	{34, "kill a worker", (*nemesis).killWorker},
+	{30, pointDeed, (*nemesis).pointWorker},
 	{20, "ambush the workers of a shop", (*nemesis).ambush},
 	{12, "pause a worker beyond its lease", (*nemesis).pauseWorker},
 	{8, "ask a worker to end", (*nemesis).endWorker},
@@ -91,6 +93,9 @@ func (n *nemesis) rage(ctx context.Context) error {
 // choice is what may be done in this run, and the sum of its weights.
 func (n *nemesis) choice() (all []deed, total int) {
 	for _, d := range deeds {
+		if d.name == pointDeed && !n.opts.Failpoints {
+			continue
+		}
 		if !n.opts.Calm && (n.opts.only == "" || n.opts.only == d.name) {
 			all, total = append(all, d), total+d.weight
 		}
@@ -148,6 +153,34 @@ func (n *nemesis) away() time.Duration {
 		return 0
 	}
 	return time.Duration(n.random.Int64N(int64(n.opts.lease())))
+}
+
+// pointDeed needs programs that were built for it.
+const pointDeed = "let a worker die at a point"
+
+// pointFor is how long a worker has to reach the point at which it dies.
+const pointFor = 3 * time.Second
+
+// pointWorker starts a worker anew that dies by its own hand at a point.
+func (n *nemesis) pointWorker(ctx context.Context) {
+	m := n.worker()
+	if m == nil {
+		return
+	}
+	all := cases(m.provider)
+	c := all[n.random.IntN(len(all))]
+	faults := fmt.Sprintf("%s=kill:%d", c.Point, 1+n.random.IntN(5))
+	n.beside(m, func() {
+		m.Kill("to die at " + faults)
+		if m.startWith(faults) == nil {
+			for until := time.Now().Add(pointFor); m.Running() && time.Now().Before(until); {
+				if !pause(ctx, 20*time.Millisecond) {
+					break
+				}
+			}
+		}
+		m.Env = m.sound // its next life is whole
+	})
 }
 
 func (n *nemesis) killWorker(ctx context.Context) { n.kill(ctx, n.worker()) }

@@ -51,6 +51,10 @@ type Options struct {
 	lost bool
 	// limit is the rate limit of every provider; zero is one out of the way.
 	limit check.Rate
+	// Points begin the names of the points that directed cases try; empty for all.
+	Points string
+	// Failpoints: the programs obey FAILPOINTS, and the nemesis uses that.
+	Failpoints bool
 	// Mutant is the one that the programs are to be, where their build has any.
 	Mutant string
 	// Sound makes the run of a mutant with the whole program: nothing may be found.

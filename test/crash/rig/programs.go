@@ -49,6 +49,8 @@ type member struct {
 	provider string       // empty for a dispatcher
 	network  *procs.Proxy // between it and the server; nil where it is connected directly
 
+	sound []string // its environment without faults
+
 	mu    sync.Mutex
 	ready string // address of health
 	door  string // address for callbacks
@@ -71,6 +73,15 @@ func (m *member) learn(line []byte) {
 	case "door for callbacks opened":
 		m.door = said.Addr
 	}
+}
+
+// startWith starts the member with faults of its own, or with none.
+func (m *member) startWith(faults string) error {
+	m.Env = m.sound
+	if faults != "" {
+		m.Env = append(slices.Clone(m.sound), "FAILPOINTS="+faults)
+	}
+	return m.Start()
 }
 
 // callbacks is where the member takes callbacks; empty while it does not run.
@@ -128,6 +139,7 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 			Program: program, Name: name, Path: filepath.Join(programs, program), Output: out, Journal: f.journal,
 			Env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + bundle, "GOMAXPROCS=1"}, assignments(env)...),
 		}
+		m.sound = m.Env
 		f.members = append(f.members, m)
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type Result struct {
 	Events      int            `json:"events"`
 	States      map[string]int `json:"states"`
 	Purchases   int            `json:"purchases"`
-	Deaths      int            `json:"deaths"`       // of workers and dispatchers, by SIGKILL
+	Deaths      int            `json:"deaths"`       // of workers and dispatchers, by SIGKILL, from outside and at points
 	ServerKills int            `json:"server_kills"` // of the NATS server
 	Pauses      int            `json:"pauses"`
 	Ends        int            `json:"ends"` // asked for
@@ -79,7 +80,7 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 	res := &Result{
 		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive,
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
-		Deaths: j.Count(check.Killed, "nats-server"), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
+		Deaths: j.Count(check.Killed, "nats-server") + j.Suicides(), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
 		Callbacks: len(h.Hooks), Recovery: recovery(h), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 		Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
@@ -129,6 +130,42 @@ func (r *Result) Append(path string) error {
 		return err
 	}
 	return file.Close()
+}
+
+// save writes the cases into the bundle.
+func (d *DirectedResult) save(bundle string) error {
+	return saveLines(filepath.Join(bundle, "cases.jsonl"), len(d.Cases), func(i int) any { return d.Cases[i] })
+}
+
+// Unreached lists the cases in which no process came to the point at all.
+func (d *DirectedResult) Unreached() []*Case {
+	return slices.DeleteFunc(slices.Clone(d.Cases), func(c *Case) bool { return c.Deaths > 0 })
+}
+
+// Write shows the deaths at each point by provider and mode, and then what came
+// of it all.
+func (d *DirectedResult) Write(w io.Writer) {
+	columns := append(Providers(), "")
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.AppendHeader(table.Row{"point", "mode", columns[0], columns[1], columns[2], columns[3], "dispatcher"})
+	rows, order := map[string]table.Row{}, []string{}
+	for _, c := range d.Cases {
+		key := c.Point + " " + string(c.Mode)
+		row := rows[key]
+		if row == nil {
+			row = table.Row{c.Point, string(c.Mode), "", "", "", "", ""}
+			order = append(order, key)
+		}
+		row[2+slices.Index(columns, c.Provider)] = fmt.Sprintf("%d died; %s", c.Deaths, states(c.Ends))
+		rows[key] = row
+	}
+	slices.Sort(order)
+	for _, key := range order {
+		t.AppendRow(rows[key])
+	}
+	t.Render()
+	d.Result.Write(w)
 }
 
 // bound says what none in n independent trials shows.

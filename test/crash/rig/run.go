@@ -33,6 +33,8 @@ type run struct {
 	history *check.History
 	samples []check.Sample
 	wanted  bool // the bundle is evidence
+	// trials take the place of the nemesis; nil for it.
+	trials func(ctx context.Context) error
 }
 
 // Run makes a whole run and returns what came of it. An error says that the
@@ -41,7 +43,11 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	r := &run{Options: &o}
+	return (&run{Options: &o}).whole(ctx)
+}
+
+// whole goes through a run from its preparation to its result.
+func (r *run) whole(ctx context.Context) (result *Result, err error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,10 @@ func (r *run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.plans, r.shops, r.hooks = plans(r.Options), openShops(r.Options), map[string]*callbacks{}
+	r.shops, r.hooks = openShops(r.Options), map[string]*callbacks{}
+	if r.plans == nil {
+		r.plans = plans(r.Options)
+	}
 	public := map[string]string{}
 	for provider, forge := range map[string]func(call, int) (call, bool){skinsBack: r.shops.forgeSkins, exchanger: forgeSite} {
 		c, err := newCallbacks(r.Seed, provider, forge)
@@ -127,7 +136,9 @@ func (r *run) phases(ctx context.Context) (*check.Report, error) {
 	group.Go(func() { r.watch(life) })
 	r.history.Began = time.Now()
 	var orders sync.WaitGroup
-	orders.Go(func() { r.up.handIn(life, r.plans) })
+	if r.trials == nil {
+		orders.Go(func() { r.up.handIn(life, r.plans) })
+	}
 	r.say("quiet for %s, %d orders to come, seed %d", r.Quiet, r.Orders, r.Seed)
 	if !pause(ctx, r.Quiet) {
 		return nil, ctx.Err()
@@ -155,6 +166,9 @@ func (r *run) phases(ctx context.Context) (*check.Report, error) {
 
 // faults lets the nemesis rage, and heals everything.
 func (r *run) faults(ctx context.Context) error {
+	if r.trials != nil {
+		return r.tried(ctx)
+	}
 	r.say("faults for %s", r.For)
 	r.history.Faulty = time.Now()
 	r.shops.spoil(r.Percent)
@@ -178,6 +192,20 @@ func (r *run) faults(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	return r.healed(ctx)
+}
+
+// tried makes the trials of a directed run.
+func (r *run) tried(ctx context.Context) error {
+	r.history.Faulty = time.Now()
+	if err := r.trials(ctx); err != nil {
+		return err
+	}
+	return r.healed(ctx)
+}
+
+// healed ends all faults and waits until everything works again.
+func (r *run) healed(ctx context.Context) error {
 	r.say("healing")
 	r.shops.heal()
 	for _, c := range r.hooks {

@@ -276,16 +276,53 @@ func (u *upstream) states() map[string]int {
 // awaitSettled waits until every order that was stored has ended or is the
 // operator's.
 func (u *upstream) awaitSettled(ctx context.Context) bool {
-	for {
+	return u.await(ctx, func() bool {
 		u.mu.Lock()
-		changed, open := u.changed, 0
+		defer u.mu.Unlock()
 		for key, p := range u.plans {
 			if k := u.orders[key]; p.Acked && (k == nil || !k.final) || k != nil && !k.final {
-				open++
+				return false
 			}
 		}
+		return true
+	})
+}
+
+// final counts the orders that have ended or are the operator's.
+func (u *upstream) final(some []*plan) (n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, p := range some {
+		if k := u.orders[p.Key()]; k != nil && k.final {
+			n++
+		}
+	}
+	return n
+}
+
+// ends counts some orders by their states.
+func (u *upstream) ends(some []*plan) map[string]int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := map[string]int{}
+	for _, p := range some {
+		if k := u.orders[p.Key()]; k != nil {
+			all[k.state]++
+		} else {
+			all["not taken"]++
+		}
+	}
+	return all
+}
+
+// await waits until ready says so, asked after every event; false where ctx
+// ended first.
+func (u *upstream) await(ctx context.Context, ready func() bool) bool {
+	for {
+		u.mu.Lock()
+		changed := u.changed
 		u.mu.Unlock()
-		if open == 0 {
+		if ready() {
 			return true
 		}
 		select {
