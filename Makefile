@@ -82,6 +82,13 @@ crash: ## kill everything by seed for about 10 minutes (SEEDS=, SEED=, CRASH="-o
 	@mkdir -p .beltline
 	$(GO) run ./test/crash -control -runs $(SEEDS) $(if $(SEED),-seed $(SEED)) -for 4m -orders 6000 -rate 5 -results .beltline/crash.jsonl $(CRASH)
 
+# POINTS=ledger.append tries some.
+POINTS ?=
+.PHONY: directed
+directed: ## let processes die at each point in their code, one by one (POINTS=ledger)
+	@mkdir -p .beltline
+	$(GO) run ./test/crash -directed -quiet 1s -results .beltline/crash.jsonl -points "$(POINTS)"
+
 # MUTANTS=M7,M21 runs some.
 MUTANTS ?= all
 .PHONY: mutants

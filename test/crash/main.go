@@ -88,13 +88,10 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(programs) }()
 	c.Programs, c.Commit = programs, commit(ctx)
-	fmt.Fprintln(os.Stderr, "building the programs of", c.Commit)
 	if c.hunt != "" {
-		if err := rig.Build(ctx, programs, "mutant"); err != nil {
-			return err
-		}
 		return c.mutants(ctx)
 	}
+	fmt.Fprintln(os.Stderr, "building the programs of", c.Commit)
 	var tags []string
 	if c.direct || c.Failpoints {
 		tags = append(tags, "failpoint")

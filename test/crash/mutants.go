@@ -63,6 +63,11 @@ func (c command) mutants(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(some, func(m mutant.Mutant) bool { return m.Test == "" }) {
+		if err := rig.Build(ctx, c.Programs, "mutant"); err != nil {
+			return err
+		}
+	}
 	var found []caught
 	sound := map[string]error{} // by what judges
 	for _, m := range some {
