@@ -6,7 +6,9 @@
 // event is, and when something must have happened. Only orders that are past
 // that time by a grace are suspects, and only suspects are asked about. A
 // suspect that is found waiting is looked at again later, each time at twice
-// the distance, so that a long backlog is not asked about over and over.
+// the distance, so that a long backlog is not asked about over and over. The
+// looks of a round are spread over half of the time until the next, unless much
+// is found missing: new orders use the same server.
 //
 // It promises that an unfinished order with nothing in the queue gets a
 // command again, and that at most one process at a time does so while clocks

@@ -15,6 +15,7 @@ import (
 const (
 	Budget   = budget
 	Chunk    = chunk
+	Portion  = portion
 	Farthest = farthest
 	Gone     = gone
 )

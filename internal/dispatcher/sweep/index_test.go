@@ -32,6 +32,23 @@ type world struct {
 	driven  []string
 	erased  bool // the ledger knows no order
 	mute    bool // the queue does not answer
+	rests   []rest
+}
+
+// rest is a wait of the sweeper's.
+type rest struct {
+	since int // looks since the one before
+	takes time.Duration
+}
+
+func (w *world) rest(_ context.Context, t time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	since := w.looks
+	for _, r := range w.rests {
+		since -= r.since
+	}
+	w.rests = append(w.rests, rest{since, t})
 }
 
 func newWorld() *world {
@@ -72,6 +89,7 @@ func (w *world) options() sweep.Options {
 		Instance: "test", Log: zerolog.Nop(), Grace: time.Minute, Every: time.Minute, LeaseFor: time.Second,
 		Times:  order.Times{PollFirst: 2 * time.Second, PollMax: time.Hour, BlockedMax: time.Hour},
 		Now:    func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
+		Rest:   w.rest,
 		Looked: func(float64) {}, Found: func(n float64) { w.found += n },
 	}
 }
@@ -232,6 +250,35 @@ func TestSweep_BacklogCostsNoMoreThanItsBudget(t *testing.T) {
 		if n > 1 {
 			t.Fatalf("%s was asked about %d times before the others had their turn", key, n)
 		}
+	}
+}
+
+// All at once they would be a second in which every new order waits.
+func TestSweep_LooksAreSpreadOverARoundUnlessMuchIsMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	x, s := sweep.NewIndex(w.options()), w.sweeper()
+	for n := range 2 * sweep.Budget {
+		w.add(t, x, n, true)
+	}
+	w.pass(2 * time.Minute)
+	s.Sweep(t.Context(), x)
+	var sum time.Duration
+	for _, r := range w.rests {
+		if sum += r.takes; r.since > sweep.Portion {
+			t.Fatalf("%d looks without a rest", r.since)
+		}
+	}
+	if every := w.options().Every; w.looks != sweep.Budget || sum < every/4 || sum > every/2 {
+		t.Errorf("%d looks in a round of %s with %s of rest", w.looks, every, sum)
+	}
+	clear(w.waiting)
+	w.rests = nil
+	w.pass(2 * time.Minute)
+	x.Doubt(0, w.now)
+	s.Sweep(t.Context(), x)
+	if len(w.driven) != 2*sweep.Budget || len(w.rests) > 0 {
+		t.Errorf("%d orders were driven with %d rests", len(w.driven), len(w.rests))
 	}
 }
 

@@ -45,17 +45,26 @@ type Options struct {
 	// SaveEvery is how often the index is saved; 0 is 5 minutes.
 	SaveEvery time.Duration
 	Now       func() time.Time
+	// Rest waits between the portions of a round, or until ctx ends; nil is the
+	// system's clock.
+	Rest func(ctx context.Context, t time.Duration)
 	// Looked and Found count for the metrics.
 	Looked, Found func(float64)
 }
 
 const (
-	// chunk is how many suspects are asked about before the result is judged.
+	// portion is how many suspects are asked about at a time while next to
+	// nothing is found missing. Between two portions the sweeper rests, so that a
+	// round is spread over half of the time until the next: the looks of a whole
+	// round in one go are a second in which every new order waits for the server.
+	portion = 10
+	// chunk is how many are asked about at a time while much is missing. Then
+	// nothing is worth waiting for.
 	chunk = 500
 	// atOnce is how many of them are asked about at a time.
 	atOnce = 8
 	// budget is how many looks a round may cost while next to nothing is found
-	// missing: about a second of the server's time.
+	// missing: about half a second of the server's time.
 	budget = 5000
 	// worthSaving is how many new events make the index worth saving at the end.
 	worthSaving = 1000
@@ -76,6 +85,9 @@ type Sweeper struct {
 func New(js jetstream.JetStream, l Ledger, q Queue, drive Drive, o Options) *Sweeper {
 	if o.SaveEvery <= 0 {
 		o.SaveEvery = 5 * time.Minute
+	}
+	if o.Rest == nil {
+		o.Rest = func(ctx context.Context, t time.Duration) { pause(ctx, t) }
 	}
 	return &Sweeper{
 		js: js, ledger: l, queue: q, drive: drive, o: o,
@@ -208,14 +220,22 @@ func (s *Sweeper) sweep(ctx context.Context, x *index) {
 		return
 	}
 	suspects := x.suspects(s.o.Now())
-	looked, found := 0, 0
+	looked, found, size := 0, 0, portion
 	for len(suspects) > 0 && ctx.Err() == nil {
-		part := suspects[:min(chunk, len(suspects))]
+		part := suspects[:min(size, len(suspects))]
 		suspects = suspects[len(part):]
 		missing := s.look(ctx, x, part)
 		looked, found = looked+len(part), found+missing
-		if looked >= budget && missing*10 < len(part) {
+		if missing*10 >= len(part) {
+			size = chunk
+			continue
+		}
+		if looked >= budget {
 			break
+		}
+		size = portion
+		if len(suspects) > 0 {
+			s.o.Rest(ctx, s.o.Every/2*portion/budget)
 		}
 	}
 	if found > 0 {
