@@ -151,6 +151,9 @@ func (c command) directed(ctx context.Context) error {
 	}
 	for _, u := range result.Unreached() {
 		fmt.Printf("not reached: %s %s (%s)\n", u.Provider, u.Point, u.Mode)
+		if u.Mode == rig.First { // what is not reached at all was not survived either
+			err = errors.Join(err, fmt.Errorf("no process has come to %s at %q", u.Point, u.Provider))
+		}
 	}
 	if !result.OK() {
 		result.Report.Write(os.Stdout)

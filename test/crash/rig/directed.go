@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
 )
 
 // Mode says which delivery dies at the point.
@@ -137,7 +138,7 @@ func direct(o *Options) (map[string][]*Case, []*plan) {
 				continue
 			}
 			for range ordersOfCase {
-				p := suitable(random, len(plans), provider, o.Providers)
+				p := suitable(random, len(plans), c, o.Providers)
 				c.plans, plans = append(c.plans, p), append(plans, p)
 			}
 			all[provider] = append(all[provider], c)
@@ -146,17 +147,35 @@ func direct(o *Options) (map[string][]*Case, []*plan) {
 	return all, plans
 }
 
-// suitable is an order that comes as far as its provider lets it.
-func suitable(random *rand.Rand, i int, provider string, providers []string) *plan {
+// suitable is an order that comes as far as its provider lets it, and passes the
+// point of its case.
+func suitable(random *rand.Rand, i int, c *Case, providers []string) *plan {
+	provider := c.Provider
 	if provider == "" {
 		provider = providers[i%len(providers)]
 	}
 	for {
 		p := planOf(random, i, provider)
 		p.chance = random.IntN(60) // the customer pays, or confirms
-		if p.Must == "" {
+		if p.Must == "" && (len(c.plans) == ordersOfCase/2 || p.passes(c)) {
 			return p
 		}
+	}
+}
+
+// passes reports whether an order is of a kind that comes to the point of a
+// case. One of each case need not: the others die with it.
+func (p *plan) passes(c *Case) bool {
+	turn, detailed := strings.HasPrefix(c.Point, "turn."), strings.Contains(c.Point, "/")
+	switch {
+	case turn:
+		return p.Kind == "partner_payout"
+	case c.Provider == exchanger && detailed:
+		return p.Kind == "exchange"
+	case c.Provider == gamesDrop && (strings.HasPrefix(c.Point, "queue.schedule") || strings.HasSuffix(c.Point, "/processing")):
+		return strings.Contains(string(p.Body), fmt.Sprintf(`"offer_id":%d}`, gamesdroptest.OfferPending))
+	default:
+		return true
 	}
 }
 
@@ -238,22 +257,36 @@ func (c *Case) lives() []string {
 	}
 }
 
+// handed are the orders that are handed in to a life. All of the first may be in
+// doubt when it ends, and the second is to come to its point on a first delivery
+// as well.
+func (c *Case) handed(life int) []*plan {
+	switch {
+	case len(c.lives()) == 1:
+		return c.plans
+	case life == 0:
+		return c.plans[:ordersOfCase-1]
+	default:
+		return c.plans[ordersOfCase-1:]
+	}
+}
+
 // try makes one case.
 func (r *run) try(ctx context.Context, m *member, c *Case) error {
 	ctx, cancel := context.WithTimeout(ctx, caseFor)
 	defer cancel()
 	begun := time.Now()
+	var open []*plan
 	for i, faults := range c.lives() {
 		m.Kill("to begin a case")
 		if err := m.startWith(faults); err != nil {
 			return err
 		}
-		if i == 0 {
-			for _, p := range c.plans {
-				r.up.hand(ctx, p)
-			}
+		for _, p := range c.handed(i) {
+			r.up.hand(ctx, p)
+			open = append(open, p)
 		}
-		died, err := r.awaitDeath(ctx, m, c)
+		died, err := r.awaitDeath(ctx, m, open)
 		if err != nil {
 			return err
 		}
@@ -275,15 +308,20 @@ func (r *run) try(ctx context.Context, m *member, c *Case) error {
 
 // awaitDeath waits until the process has died at its point, or there is nothing
 // left to bring it there.
-func (r *run) awaitDeath(ctx context.Context, m *member, c *Case) (died bool, err error) {
+func (r *run) awaitDeath(ctx context.Context, m *member, open []*plan) (died bool, err error) {
 	for m.Running() {
-		if r.up.final(c.plans) == len(c.plans) && !pause(ctx, time.Second) || ctx.Err() != nil {
+		if r.up.final(open) == len(open) {
+			// What comes after the last event, an acknowledgement, needs a moment.
+			for until := time.Now().Add(time.Second); m.Running() && time.Now().Before(until); {
+				if !pause(ctx, 20*time.Millisecond) {
+					break
+				}
+			}
+			return !m.Running(), ctx.Err()
+		}
+		if !pause(ctx, 20*time.Millisecond) {
 			return false, ctx.Err()
 		}
-		if r.up.final(c.plans) == len(c.plans) {
-			return !m.Running(), nil
-		}
-		pause(ctx, 20*time.Millisecond)
 	}
 	return true, nil
 }
@@ -301,7 +339,7 @@ func (r *run) tryDispatcher(ctx context.Context, m *member, c *Case) error {
 	for _, p := range c.plans {
 		r.up.hand(ctx, p)
 	}
-	if died, err := r.awaitDeath(ctx, m, c); err != nil {
+	if died, err := r.awaitDeath(ctx, m, c.plans); err != nil {
 		return err
 	} else if died {
 		c.Deaths++
