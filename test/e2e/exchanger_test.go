@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -314,11 +315,11 @@ func TestExchanger_ALostAnswerOpensNoSecondBid(t *testing.T) {
 		},
 		"lost before": {
 			fault: providertest.Fault{Kind: providertest.ResetBeforeCommit}, requests: 2,
-			types: "accepted placing unresolved unresolved unresolved unresolved placing action_required",
+			types: "accepted placing unresolved placing action_required",
 		},
 		"timed out before": {
 			fault: providertest.Fault{Kind: providertest.TimeoutBeforeCommit}, requests: 2,
-			types: "accepted placing unresolved unresolved unresolved unresolved placing action_required",
+			types: "accepted placing unresolved placing action_required",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -333,7 +334,12 @@ func TestExchanger_ALostAnswerOpensNoSecondBid(t *testing.T) {
 			found := s.shows(p, "action_required")
 			bid := s.shop.Bids()[0]
 			says(t, found, "provider_ref.id", "1234", "provider_ref.api_id", bid.APIID, "provider_ref.hash", bid.Hash, "action.address", "TQ5NMqJjhpQGK7YJbESKtNCo86PJ89ujio")
-			if got := typesOf(s.up.events(p.key())[:found.n()]); c.types != "" && got != c.types {
+			// How often it is looked up until it counts as absent depends on the
+			// machine; what it goes through does not.
+			steps := slices.CompactFunc(slices.Clone(s.up.events(p.key())[:found.n()]), func(a, b event) bool {
+				return a.typ() == b.typ() && a.typ() == "unresolved"
+			})
+			if got := typesOf(steps); got != c.types {
 				t.Errorf("events %s", got)
 			}
 			for _, e := range s.up.events(p.key()) {
