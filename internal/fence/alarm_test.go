@@ -200,7 +200,7 @@ func TestMark_IsWrittenByTheFirstWhoLooks(t *testing.T) {
 	r := newRig(t)
 	r.fenced(messages.BalanceSteam, "w1")
 	r.eventually("a mark", func() bool {
-		report, finding, err := fence.Inspect(r.within(), r.js)
+		report, finding, err := r.inspect()
 		return err == nil && finding == "" && report.Mark != nil && report.Mark.By == "w1" &&
 			report.Mark.Epoch == report.Ledger.Epoch && report.Ledger.Epoch != "" && report.Mark.Created.Equal(report.Ledger.Created)
 	})
@@ -212,7 +212,7 @@ func TestMark_IsWrittenByTheFirstWhoLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.eventually("one that cannot be read to be written anew", func() bool {
-		report, _, err := fence.Inspect(r.within(), r.js)
+		report, _, err := r.inspect()
 		return err == nil && report.Mark != nil
 	})
 }

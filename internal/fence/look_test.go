@@ -95,7 +95,7 @@ func TestLook_WhatOneDoubtsStopsTheOthersUntilItIsSettled(t *testing.T) {
 	if err := ignorant.Allows(); !errors.Is(err, fence.ErrStopped) || !strings.Contains(err.Error(), "knows says") {
 		t.Errorf("the other may buy: %v", err)
 	}
-	if report, _, err := fence.Inspect(r.within(), r.js); err != nil || report.State.Tripped {
+	if report, _, err := r.inspect(); err != nil || report.State.Tripped {
 		t.Errorf("a doubt of one look stopped all for good: %+v, %v", report.State, err)
 	}
 	r.accept(topup("b")) // the ledger grows again up to where it was

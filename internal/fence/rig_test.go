@@ -171,6 +171,20 @@ func (r *rig) within() context.Context {
 	return ctx
 }
 
+// inspect asks until there is an answer: a question that was on its way when the
+// server was restarted has none.
+func (r *rig) inspect() (report fence.Report, finding string, err error) {
+	for ctx := r.within(); ctx.Err() == nil; {
+		once, cancel := context.WithTimeout(ctx, 5*time.Second)
+		report, finding, err = fence.Inspect(once, r.js)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+			break
+		}
+	}
+	return report, finding, err
+}
+
 func many(prefix string, n int, kind func(string) messages.Order) (orders []messages.Order) {
 	for i := range n {
 		orders = append(orders, kind(fmt.Sprintf("%s-%d", prefix, i)))
@@ -311,7 +325,7 @@ func (r *rig) tripped(why ...fence.Reason) fence.State {
 	var report fence.Report
 	r.eventually("the fence to trip", func() bool {
 		var err error
-		report, _, err = fence.Inspect(r.within(), r.js)
+		report, _, err = r.inspect()
 		return err == nil && report.State.Tripped
 	})
 	if !slices.Contains(why, report.State.Why) || report.State.By == "" || report.State.Found == "" || report.State.Since.IsZero() {
@@ -323,7 +337,7 @@ func (r *rig) tripped(why ...fence.Reason) fence.State {
 // sound fails the test where anything has tripped.
 func (r *rig) sound(nodes ...*node) {
 	r.t.Helper()
-	report, finding, err := fence.Inspect(r.within(), r.js)
+	report, finding, err := r.inspect()
 	if err != nil || report.State.Tripped || finding != "" {
 		r.t.Errorf("false alarm: %+v, %q, %v", report.State, finding, err)
 	}
@@ -352,7 +366,7 @@ func (r *rig) rollBackOnly(older string, streams ...string) {
 func (r *rig) remembered() {
 	r.t.Helper()
 	r.eventually("the bucket to remember the ledger's end", func() bool {
-		report, _, err := fence.Inspect(r.within(), r.js)
+		report, _, err := r.inspect()
 		return err == nil && report.Mark != nil && report.Mark.Seq == report.Ledger.LastSeq
 	})
 }
