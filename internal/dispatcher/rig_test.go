@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-var patience = mutant.Patience(20 * time.Second)
+var patience = mutant.Patience(90 * time.Second)
 
 // rig is a server with everything set up, and ears on all that is published.
 type rig struct {

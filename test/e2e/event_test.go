@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beltline-io/beltline/internal/ratelimit"
 )
 
 // event is an event as upstream reads it: what the bytes say, and no type of ours.
@@ -159,10 +161,19 @@ func story(events []event) string {
 }
 
 // typesOf are the types of an order's events, in their order.
+//
+// A permit that grew too old on a busy machine sends nothing, and the order is
+// placed again: such a round is left out.
 func typesOf(events []event) string {
-	types := make([]string, len(events))
+	var types []string
 	for i, e := range events {
-		types[i] = e.typ()
+		stale := func(at int) bool {
+			return at < len(events) && events[at].typ() == "retrying" && strings.Contains(events[at].text("error.message"), ratelimit.ErrStale.Error())
+		}
+		if stale(i) || e.typ() == "placing" && stale(i+1) {
+			continue
+		}
+		types = append(types, e.typ())
 	}
 	return strings.Join(types, " ")
 }
