@@ -38,20 +38,7 @@ func eventsStream(replicas int, maxBytes int64) jetstream.StreamConfig {
 
 func createEvents(t testing.TB, js jetstream.JetStream, replicas int, maxBytes int64) {
 	t.Helper()
-	// A cluster that is just electing may drop the request: it is asked again,
-	// which is the same stream, until the patience is spent.
-	ctx := within(t)
-	for {
-		once, cancel := context.WithTimeout(ctx, 3*time.Second)
-		_, err := js.CreateStream(once, eventsStream(replicas, maxBytes))
-		cancel()
-		switch {
-		case err == nil:
-			return
-		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
-			t.Fatal(err)
-		}
-	}
+	natstest.CreateStream(t, js, eventsStream(replicas, maxBytes))
 }
 
 // open opens a ledger over a connection of its own.

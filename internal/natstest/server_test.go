@@ -12,10 +12,7 @@ import (
 
 func addStream(t *testing.T, js jetstream.JetStream, replicas int) {
 	t.Helper()
-	cfg := jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: replicas}
-	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	natstest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: replicas})
 }
 
 func messages(t *testing.T, js jetstream.JetStream) uint64 {
