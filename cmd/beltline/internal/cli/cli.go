@@ -112,36 +112,68 @@ func (s *session) choose() (name string, grammar any, in app.Input) {
 }
 
 // path is the command as far as it can be made out, so that a mistake in its
-// flags leads to the right help.
+// flags leads to the right help. It follows the grammar: a command that is
+// added to root needs no other line.
 func path(args []string) string {
-	name := "beltline"
-	words := []string{"demo", "order", "doctor", "fence"}
-	below := map[string][]string{"order": {"submit", "get", "history", "watch", "cancel", "confirm"}, "fence": {"clear"}}
-	for _, arg := range args {
-		if !slices.Contains(words, arg) {
-			break
+	model, err := app.Model(new(root), app.Input{Name: "beltline"})
+	if err != nil {
+		panic(err) // the grammar itself: every command would fail
+	}
+	node := model.Node
+	name := node.Name
+	for i, arg := range args {
+		child := childOf(node, arg)
+		switch {
+		case child != nil:
+			node, name = child, name+" "+child.Name
+		case strings.HasPrefix(arg, "-"), i > 0 && strings.HasPrefix(args[i-1], "-"):
+			// A flag, or what may be its value, before the word of the command.
+		default:
+			return name
 		}
-		name, words = name+" "+arg, below[arg]
 	}
 	return name
 }
 
-// selected finds the command that was parsed, with what the command above it
-// was told.
+// childOf finds a command below another by its word.
+func childOf(node *kong.Node, word string) *kong.Node {
+	for _, child := range node.Children {
+		if child.Name == word || slices.Contains(child.Aliases, word) {
+			return child
+		}
+	}
+	return nil
+}
+
+// group is a command above others that holds what they share, such as how to
+// reach NATS. It makes one of its commands ready to run.
+type group interface {
+	with(task any) (command, bool)
+}
+
+func (c *orderCommand) with(task any) (command, bool) {
+	t, ok := task.(orderTask)
+	return &withClient{c, t}, ok
+}
+
+// selected finds the command that was parsed, with what the group above it was
+// told.
 func selected(k *kong.Context) (command, bool) {
-	var orders *orderCommand
+	var above group
 	var last any
 	for _, p := range k.Path {
 		if p.Command == nil {
 			continue
 		}
-		last = p.Command.Target.Addr().Interface()
-		if o, ok := last.(*orderCommand); ok {
-			orders = o
+		if g, ok := last.(group); ok {
+			above = g
 		}
+		last = p.Command.Target.Addr().Interface()
 	}
-	if task, ok := last.(orderTask); ok && orders != nil {
-		return &withClient{orders, task}, true
+	if above != nil {
+		if c, ok := above.with(last); ok {
+			return c, true
+		}
 	}
 	c, ok := last.(command)
 	return c, ok
