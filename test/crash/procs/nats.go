@@ -13,20 +13,21 @@ import (
 // killed without a chance to close its store.
 type Server struct {
 	*Process
-	port int
+	port    int
+	monitor int // of a cluster's node; 0 for a server that stands alone
 }
+
+// serverProgram is what every server is in the journal.
+const serverProgram = "nats-server"
 
 // NewServer prepares a server with its store and its configuration in dir. It is
 // not started. Its port is chosen now and kept over all its lives.
 func NewServer(binary, dir string, output *Output, journal *Journal) (*Server, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
 	}
-	port := free.Addr().(*net.TCPAddr).Port
-	if err := free.Close(); err != nil {
-		return nil, err
-	}
+	port := ports[0]
 	// Every write is synced before it is acknowledged, as production does on one node.
 	config := fmt.Sprintf(`
 listen: "127.0.0.1:%d"
@@ -37,15 +38,12 @@ jetstream {
   max_file_store: 8GB
 }
 `, port, filepath.Join(dir, "store"))
-	file := filepath.Join(dir, "nats.conf")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	file, err := writeConfig(dir, config)
+	if err != nil {
 		return nil, err
 	}
 	return &Server{port: port, Process: &Process{
-		Program: "nats-server", Name: "nats-server", Path: binary, Args: []string{"-c", file},
+		Program: serverProgram, Name: serverProgram, Path: binary, Args: []string{"-c", file},
 		Env: append(os.Environ(), "GOMAXPROCS=2"), Output: output, Journal: journal,
 	}}, nil
 }

@@ -94,6 +94,13 @@ func (p *Proxy) drop(conns ...net.Conn) {
 	}
 }
 
+// Carries reports whether any connection goes through it.
+func (p *Proxy) Carries() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) > 0
+}
+
 // Hold keeps everything back until Release; false if it is kept back already.
 func (p *Proxy) Hold() bool {
 	p.mu.Lock()
