@@ -33,6 +33,10 @@ var (
 	ErrUnreachable = errors.New("NATS was not reached")
 	// ErrNotFound is returned when the tenant has no such order.
 	ErrNotFound = errors.New("no such order")
+	// ErrNotAsked is returned when a question certainly reached nobody.
+	ErrNotAsked = errors.New("nobody has got the question")
+	// ErrDenied is returned when NATS does not let this account ask.
+	ErrDenied = errors.New("NATS does not let this account ask")
 )
 
 // Client is one tenant's view of Beltline.
@@ -40,14 +44,17 @@ type Client struct {
 	Conn   *nats.Conn
 	JS     jetstream.JetStream
 	Tenant string
+
+	denials *denials
 }
 
 // Connect reaches a server at once or fails: a person is waiting. Once it has
 // been reached, the connection is kept up for as long as it takes.
 func Connect(n app.NATS, tenant string, opts ...nats.Option) (*Client, error) {
+	d := newDenials()
 	base := []nats.Option{
 		nats.Timeout(dialWithin), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default one writes to stderr
+		nats.ErrorHandler(d.heard), // the default one writes to stderr
 	}
 	nc, js, err := app.Connect(n, "beltline", append(base, opts...)...)
 	if err != nil {
@@ -58,7 +65,7 @@ func Connect(n app.NATS, tenant string, opts ...nats.Option) (*Client, error) {
 		return nil, fmt.Errorf("%w %s: %s\nStart nats-server (with JetStream) or `beltline up`, or say where it is with --nats-url or NATS_URL",
 			ErrUnreachable, where, reason(err))
 	}
-	return &Client{Conn: nc, JS: js, Tenant: tenant}, nil
+	return &Client{Conn: nc, JS: js, Tenant: tenant, denials: d}, nil
 }
 
 // reason is the innermost text of an error, without what our own layers add.
@@ -171,35 +178,14 @@ func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, err
 	if err != nil {
 		return nil, err
 	}
+	return DecodeHistory(body)
+}
+
+// DecodeHistory reads the answer of a method history.
+func DecodeHistory(body []byte) ([]*messages.Event, error) {
 	var all []*messages.Event
 	if err := json.Unmarshal(body, &all); err != nil {
 		return nil, fmt.Errorf("the answer cannot be read: %w", err)
 	}
 	return all, nil
-}
-
-// ask calls a method of the service "orders".
-func (c *Client) ask(ctx context.Context, method, id string) ([]byte, error) {
-	request, err := json.Marshal(map[string]string{"id": id})
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	answer, err := c.Conn.RequestWithContext(ctx, messages.OrdersServiceSubject(c.Tenant, method), request)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return nil, errors.New("nobody answers questions about orders: is the dispatcher running?")
-	case err != nil:
-		return nil, fmt.Errorf("the dispatcher did not answer: %w", err)
-	}
-	code, text := answer.Header.Get("Nats-Service-Error-Code"), answer.Header.Get("Nats-Service-Error")
-	switch {
-	case code == "":
-		return answer.Data, nil
-	case code == "404":
-		return nil, fmt.Errorf("%w: %s (tenant %s)", ErrNotFound, id, c.Tenant)
-	default:
-		return nil, fmt.Errorf("the dispatcher refused (%s): %s", code, text)
-	}
 }

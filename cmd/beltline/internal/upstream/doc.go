@@ -4,8 +4,11 @@
 //
 // It promises that a request counts as sent only when the server has stored it,
 // that a feed begins exactly where it was told to and goes on after the
-// connection was lost, and that an error says what to do about it.
+// connection was lost, and that an error says what to do about it;
+// that a question which NATS does not allow is told from one that nobody
+// answers, and one that nobody has got from one whose fate is not known.
 //
-// It never reads or writes anything that an upstream account may not, and never
-// decides about an order. Only the packages of cmd/beltline may import it.
+// What it does for a tenant takes no more than an upstream account's rights; Ask
+// and AskOperator ask whatever service the account may. It never decides about
+// an order. Only the packages of cmd/beltline may import it.
 package upstream
