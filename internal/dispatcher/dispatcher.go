@@ -37,7 +37,7 @@ type Queue interface {
 	Schedule(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command, at time.Time) error
 	ScheduleExpiry(ctx context.Context, p messages.Provider, c messages.Command, at time.Time) error
 	Bury(ctx context.Context, subject string, body []byte, reason messages.Reason, cause, origin, orderID string) error
-	Waiting(ctx context.Context, p messages.Provider, tenant, orderID string) (bool, error)
+	Waiting(ctx context.Context, p messages.Provider, tenant, orderID string, due messages.Verb) (bool, error)
 	PlaceBacklog(ctx context.Context, p messages.Provider) (uint64, error)
 }
 

@@ -36,7 +36,7 @@ func (d *Dispatcher) driveIdle(ctx context.Context, last *ledger.Entry) error {
 		return nil
 	}
 	c := messages.CommandFor(e, last.Seq)
-	waiting, err := d.queue.Waiting(ctx, e.Provider, e.Tenant, e.OrderID)
+	waiting, err := d.queue.Waiting(ctx, e.Provider, e.Tenant, e.OrderID, due.Verb)
 	if err != nil {
 		return err
 	}

@@ -35,11 +35,11 @@ func (q *failingQueue) Send(ctx context.Context, p messages.Provider, v messages
 	return q.Queue.Send(ctx, p, v, c)
 }
 
-func (q *failingQueue) Waiting(ctx context.Context, p messages.Provider, tenant, id string) (bool, error) {
+func (q *failingQueue) Waiting(ctx context.Context, p messages.Provider, tenant, id string, due messages.Verb) (bool, error) {
 	if q.done.Add(1) <= q.sends {
 		return false, errors.New("the process died here")
 	}
-	return q.Queue.Waiting(ctx, p, tenant, id)
+	return q.Queue.Waiting(ctx, p, tenant, id, due)
 }
 
 // invalidLedger can write nothing.

@@ -290,7 +290,7 @@ func TestSubmit_RacingReplicasAcceptOnce(t *testing.T) {
 		if diff := cmp.Diff([]messages.Type{messages.Accepted}, r.history(t, "acme", id)); diff != "" {
 			t.Errorf("%s: events (-want +got):\n%s", id, diff)
 		}
-		waiting, err := r.queue.Waiting(t.Context(), messages.GamesDrop, "acme", id)
+		waiting, err := r.queue.Waiting(t.Context(), messages.GamesDrop, "acme", id, messages.Place)
 		must(t, err)
 		if !waiting {
 			t.Errorf("%s has no command", id)

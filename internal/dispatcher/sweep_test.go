@@ -59,7 +59,7 @@ func TestSweep_PurgedQueueGetsACommandForEveryUnfinishedOrder(t *testing.T) {
 		t.Errorf("verbs (-want +got):\n%s", diff)
 	}
 	for state := range lives() {
-		waiting, err := r.queue.Waiting(t.Context(), messages.GamesDrop, "acme", state)
+		waiting, err := r.queue.Waiting(t.Context(), messages.GamesDrop, "acme", state, messages.Place)
 		must(t, err)
 		if waiting != (wantVerbs[state] != "") {
 			t.Errorf("%s: waiting is %v", state, waiting)
@@ -67,6 +67,22 @@ func TestSweep_PurgedQueueGetsACommandForEveryUnfinishedOrder(t *testing.T) {
 	}
 	if !r.log.has(`"level":"warn"`, "had nothing in the queue and were driven again") {
 		t.Error("the finds were not logged")
+	}
+}
+
+// The worker that placed it has died, and its command lies behind the gate of a
+// lane that is paused: what became of the order must not wait for the lane.
+func TestSweep_AnIntentWithoutAnOwnerIsLookedIntoThoughItsCommandLiesBehindAClosedLane(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	last := r.seed(t, "acme", "o1", lives()["placing"])
+	must(t, r.queue.Send(t.Context(), messages.GamesDrop, messages.Place, messages.CommandFor(last.Event, last.Seq)))
+	if got := next(t, r.commands).Subject; got != "commands.gamesdrop.place.acme.o1" {
+		t.Fatalf("command on %s", got)
+	}
+	r.run(t, sweeping)
+	if got := next(t, r.commands).Subject; got != "commands.gamesdrop.check.acme.o1" {
+		t.Errorf("command on %s", got)
 	}
 }
 

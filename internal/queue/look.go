@@ -14,16 +14,23 @@ import (
 const anyVerb messages.Verb = "*"
 
 // Waiting reports whether the order has a timer or a command, queued or being
-// worked on. The timer of its expires_at does not count: it drives nothing.
+// worked on, that will do what is due. The timer of its expires_at does not
+// count: it drives nothing. Nor does a place command for an order that is to be
+// checked: it lies behind the gate of the lane, for as long as that is closed,
+// while the worker that had it has died.
 //
 // It is an answer of the stream's leader. It can be a false no while a command
 // is being worked on, and whoever then drives the order again does no harm; it
 // is never a false yes.
-func (q *Queue) Waiting(ctx context.Context, p messages.Provider, tenant, orderID string) (bool, error) {
+func (q *Queue) Waiting(ctx context.Context, p messages.Provider, tenant, orderID string, due messages.Verb) (bool, error) {
 	if !p.Known() || !messages.ValidTenant(tenant) || !messages.ValidToken(orderID) {
 		return false, fmt.Errorf("queue: waiting: %w: %s/%s at %q", ErrInvalid, tenant, orderID, p)
 	}
-	waiting, err := q.waiting(ctx, messages.ScheduleSubject(p, tenant, orderID), messages.CommandSubject(p, anyVerb, tenant, orderID))
+	verb := anyVerb
+	if due == messages.Check {
+		verb = messages.Check
+	}
+	waiting, err := q.waiting(ctx, messages.ScheduleSubject(p, tenant, orderID), messages.CommandSubject(p, verb, tenant, orderID))
 	if err != nil {
 		return false, fmt.Errorf("queue: waiting for %s/%s: %w", tenant, orderID, err)
 	}

@@ -15,7 +15,7 @@ import (
 
 func waiting(t *testing.T, b bundle, p messages.Provider, tenant, order string) bool {
 	t.Helper()
-	yes, err := b.q.Waiting(t.Context(), p, tenant, order)
+	yes, err := b.q.Waiting(t.Context(), p, tenant, order, messages.Place)
 	must(t, err)
 	return yes
 }
@@ -42,6 +42,24 @@ func TestWaiting_SeesTimersAndEveryVerb(t *testing.T) {
 	}
 }
 
+// A place command lies behind the gate of a closed lane, where nobody reads it.
+func TestWaiting_APlaceCommandIsNoCheck(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, v := range []messages.Verb{messages.Place, messages.Check, messages.Cancel, messages.Confirm} {
+		must(t, b.q.Send(t.Context(), p, v, command("sent-"+string(v))))
+		yes, err := b.q.Waiting(t.Context(), p, "acme", "sent-"+string(v), messages.Check)
+		must(t, err)
+		if yes != (v == messages.Check) {
+			t.Errorf("%s: %t", v, yes)
+		}
+	}
+	must(t, b.q.Schedule(t.Context(), p, messages.Check, command("timer"), time.Now().Add(time.Hour)))
+	if yes, err := b.q.Waiting(t.Context(), p, "acme", "timer", messages.Check); err != nil || !yes {
+		t.Errorf("a timer: %t, %v", yes, err)
+	}
+}
+
 func TestWaiting_ACommandBeingWorkedOnCountsUntilItIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -60,7 +78,7 @@ func TestWaiting_RefusesUnusableTokensAndDirectReads(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for _, order := range []string{"", "*", "a.b", ">"} {
-		if _, err := b.q.Waiting(t.Context(), p, "acme", order); !errors.Is(err, queue.ErrInvalid) {
+		if _, err := b.q.Waiting(t.Context(), p, "acme", order, messages.Place); !errors.Is(err, queue.ErrInvalid) {
 			t.Errorf("%q: %v", order, err)
 		}
 	}
@@ -70,7 +88,7 @@ func TestWaiting_RefusesUnusableTokensAndDirectReads(t *testing.T) {
 	config.AllowDirect = true
 	_, err = b.js.UpdateStream(t.Context(), config)
 	must(t, err)
-	if _, err := b.q.Waiting(t.Context(), p, "acme", "o-1"); err == nil || !strings.Contains(err.Error(), "direct reads") {
+	if _, err := b.q.Waiting(t.Context(), p, "acme", "o-1", messages.Check); err == nil || !strings.Contains(err.Error(), "direct reads") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -78,7 +96,7 @@ func TestWaiting_RefusesUnusableTokensAndDirectReads(t *testing.T) {
 func TestWaiting_WithoutTheStreamIsAnErrorNotANo(t *testing.T) {
 	t.Parallel()
 	q := queue.New(natstest.Start(t).JS(t))
-	if _, err := q.Waiting(t.Context(), p, "acme", "o-1"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+	if _, err := q.Waiting(t.Context(), p, "acme", "o-1", messages.Check); !errors.Is(err, jetstream.ErrStreamNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -17,9 +17,10 @@ const farthest = 30 * time.Minute
 type item struct {
 	key      string // "<tenant>/<order_id>"
 	provider messages.Provider
-	seq      uint64    // of its last event
-	due      time.Time // when it becomes a suspect
-	look     time.Time // when it is looked at next
+	verb     messages.Verb // of the command that is due
+	seq      uint64        // of its last event
+	due      time.Time     // when it becomes a suspect
+	look     time.Time     // when it is looked at next
 	step     time.Duration
 	absent   int // looks in a row that found no event of it in the ledger
 }
@@ -73,7 +74,7 @@ func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*message
 		return nil
 	}
 	at := due.At.Add(x.grace)
-	x.items[key] = &item{key: key, provider: e.Provider, seq: seq, due: at, look: at}
+	x.items[key] = &item{key: key, provider: e.Provider, verb: due.Verb, seq: seq, due: at, look: at}
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (w *world) Last(_ context.Context, tenant, id string) (*ledger.Entry, error
 	return e, nil
 }
 
-func (w *world) Waiting(_ context.Context, _ messages.Provider, tenant, id string) (bool, error) {
+func (w *world) Waiting(_ context.Context, _ messages.Provider, tenant, id string, _ messages.Verb) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.looks++

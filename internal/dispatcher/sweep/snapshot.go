@@ -21,7 +21,7 @@ import (
 
 const (
 	snapshotKey     = "sweeper"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	// partBytes stays below the least max_payload that the contract allows.
 	partBytes = 128 << 10
 	maxParts  = 128
@@ -66,7 +66,7 @@ func (x *index) encode(ledger time.Time) ([]byte, int, error) {
 		return nil, 0, err
 	}
 	for _, it := range x.items {
-		if _, err := fmt.Fprintf(zip, "%s %s %d %d\n", it.key, it.provider, it.seq, it.due.UnixMilli()); err != nil {
+		if _, err := fmt.Fprintf(zip, "%s %s %s %d %d\n", it.key, it.provider, it.verb, it.seq, it.due.UnixMilli()); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -124,18 +124,18 @@ func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
 
 func parseItem(line string) (*item, error) {
 	fields := strings.Fields(line)
-	if len(fields) != 4 {
+	if len(fields) != 5 {
 		return nil, errors.New("unreadable line")
 	}
-	seq, err := strconv.ParseUint(fields[2], 10, 64)
+	seq, err := strconv.ParseUint(fields[3], 10, 64)
 	if err != nil {
 		return nil, err
 	}
-	due, err := strconv.ParseInt(fields[3], 10, 64)
+	due, err := strconv.ParseInt(fields[4], 10, 64)
 	if err != nil {
 		return nil, err
 	}
-	it := item{key: fields[0], provider: messages.Provider(fields[1]), seq: seq}
+	it := item{key: fields[0], provider: messages.Provider(fields[1]), verb: messages.Verb(fields[2]), seq: seq}
 	tenant, id, ok := strings.Cut(it.key, "/")
 	if !ok || !messages.ValidTenant(tenant) || !messages.ValidToken(id) || !it.provider.Known() {
 		return nil, fmt.Errorf("unusable order %q", it.key)

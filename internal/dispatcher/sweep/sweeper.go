@@ -25,7 +25,7 @@ type Ledger interface {
 
 // Queue is what the sweeper needs of the command queue.
 type Queue interface {
-	Waiting(ctx context.Context, p messages.Provider, tenant, orderID string) (bool, error)
+	Waiting(ctx context.Context, p messages.Provider, tenant, orderID string, due messages.Verb) (bool, error)
 }
 
 // Drive puts what an order needs now into the queue.
@@ -282,7 +282,7 @@ func (s *Sweeper) look(ctx context.Context, x *index, suspects []item) int {
 func (s *Sweeper) examine(ctx context.Context, x *index, it item) bool {
 	tenant, id, _ := strings.Cut(it.key, "/")
 	log := s.log.With().Str(logkey.Tenant, tenant).Str(logkey.OrderID, id).Str(logkey.Provider, string(it.provider)).Logger()
-	waiting, err := s.queue.Waiting(ctx, it.provider, tenant, id)
+	waiting, err := s.queue.Waiting(ctx, it.provider, tenant, id, it.verb)
 	if err != nil || waiting {
 		if err != nil && ctx.Err() == nil {
 			log.Warn().Err(err).Msg("queue did not say whether an order waits")
