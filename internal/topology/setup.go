@@ -234,6 +234,16 @@ func (b *builder) consumer(ctx context.Context, want Consumer) error {
 	})
 }
 
+// bucketStream returns the bucket's stream with what configuration may change.
+func bucketStream(have jetstream.StreamConfig, want jetstream.KeyValueConfig) jetstream.StreamConfig {
+	out := have
+	out.Description, out.Replicas, out.Metadata = want.Description, want.Replicas, want.Metadata
+	out.MaxMsgsPerSubject = int64(want.History)
+	out.AllowMsgTTL, out.SubjectDeleteMarkerTTL = true, want.LimitMarkerTTL
+	out.MaxAge, out.MaxBytes = 0, unlimited // a namespace that ages out would be a second one
+	return out
+}
+
 // bucket creates the bucket the way every KV client expects it, and later
 // changes only what configuration may change.
 func (b *builder) bucket(ctx context.Context, want jetstream.KeyValueConfig) error {
@@ -250,11 +260,7 @@ func (b *builder) bucket(ctx context.Context, want jetstream.KeyValueConfig) err
 			return raced, err
 		}
 		config := have.CachedInfo().Config
-		wanted := config
-		wanted.Description, wanted.Replicas, wanted.Metadata = want.Description, want.Replicas, want.Metadata
-		wanted.MaxMsgsPerSubject = int64(want.History)
-		wanted.AllowMsgTTL, wanted.SubjectDeleteMarkerTTL = true, want.LimitMarkerTTL
-		wanted.MaxAge, wanted.MaxBytes = 0, unlimited // a namespace that ages out would be a second one
+		wanted := bucketStream(config, want)
 		return b.updateStream(ctx, config, wanted)
 	})
 }
