@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 	"github.com/beltline-io/beltline/test/crash/check"
 )
@@ -476,15 +478,22 @@ func TestRecoveries_AreFromTheOwnersDeathToTheNextEvent(t *testing.T) {
 		s.event(when, id, "placing", fields{"work": fields{"owner": owner}})
 		s.event(next, id, "unresolved")
 	}
-	placed("before", "w@a", 2, 3)  // it was answered while its owner lived
-	placed("after", "w@a", 2, 7)   // 3 s after the death at 4, not 1 s after the one at 6
-	placed("another", "w@b", 5, 8) // the second life: 2 s after the death at 6
+	placed("before", "w@a", 2, 3)    // it was answered while its owner lived
+	placed("after", "w@a", 2, 5)     // 1 s after the death at 4
+	placed("between", "w@a", 2, 7)   // 3 s after the death at 4, but there was another at 6
+	placed("another", "w@b", 5, 8)   // the second life: 2 s after the death at 6
+	placed("server", "w@b", 5, 10.5) // 4.5 s after it, with the server gone meanwhile
 	placed("unknown", "other@x", 2, 9)
 	s.incident(4, "worker-gamesdrop-0", check.Killed)
 	s.incident(6, "worker-gamesdrop-0", check.Killed)
 	s.incident(2.5, "worker-gamesdrop-1", check.Killed)
-	got := check.Recoveries(s.History)
-	if len(got) != 2 || got[0] != 2*time.Second || got[1] != 3*time.Second {
-		t.Errorf("%v", got)
+	s.incident(7, "worker-skinsback-1", check.Killed)
+	s.incident(10, "nats-server", check.Killed)
+	alone, disturbed := check.Recoveries(s.History)
+	if diff := cmp.Diff([]time.Duration{time.Second, 2 * time.Second}, alone); diff != "" {
+		t.Errorf("alone (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]time.Duration{3 * time.Second, 4500 * time.Millisecond}, disturbed); diff != "" {
+		t.Errorf("disturbed (-want +got):\n%s", diff)
 	}
 }

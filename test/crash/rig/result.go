@@ -42,9 +42,11 @@ type Result struct {
 	// Healed is how long after the last fault the last order ended, in seconds.
 	Healed int `json:"healed"`
 	// Recovery is from a worker's death to the next event of an order that it
-	// had in hand, in milliseconds, more deaths and the healing included.
-	Recovery Recovery       `json:"recovery"`
-	Broken   map[string]int `json:"broken,omitempty"` // findings by invariant
+	// had in hand, in milliseconds, where nothing else broke in between; Disturbed
+	// is the same where something did, the healing included.
+	Recovery  Recovery       `json:"recovery"`
+	Disturbed Recovery       `json:"disturbed"`
+	Broken    map[string]int `json:"broken,omitempty"` // findings by invariant
 
 	Bundle string        `json:"-"`
 	Report *check.Report `json:"-"`
@@ -58,13 +60,17 @@ type Recovery struct {
 	Max    int64 `json:"max"`
 }
 
-func recovery(h *check.History) Recovery {
-	all := check.Recoveries(h)
-	n := len(all)
+func recovery(waits []time.Duration) Recovery {
+	n := len(waits)
 	if n == 0 {
 		return Recovery{}
 	}
-	return Recovery{n, all[n/2].Milliseconds(), all[(n*99)/100].Milliseconds(), all[n-1].Milliseconds()}
+	return Recovery{n, waits[n/2].Milliseconds(), waits[(n*99)/100].Milliseconds(), waits[n-1].Milliseconds()}
+}
+
+// String is what a table shows.
+func (r Recovery) String() string {
+	return fmt.Sprintf("next event after %d ms (p50), %d ms (p99), %d ms (longest)", r.P50, r.P99, r.Max)
 }
 
 // OK reports whether every invariant held.
@@ -81,10 +87,12 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive,
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
 		Deaths: j.Count(check.Killed, "nats-server") + j.Suicides(), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
-		Callbacks: len(h.Hooks), Recovery: recovery(h), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+		Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 		Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
 	}
+	alone, disturbed := check.Recoveries(h)
+	res.Recovery, res.Disturbed = recovery(alone), recovery(disturbed)
 	if !h.Settled.IsZero() {
 		res.Healed = int(h.Settled.Sub(h.Healed).Seconds())
 	}
@@ -191,7 +199,8 @@ func (r *Result) Write(w io.Writer) {
 		{"lost", r.Lost, bound(r.Lost, deaths)},
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, deaths)},
 		{"the operator's", states(r.Operator), ""},
-		{"orders in hand at a death", r.Recovery.Orders, fmt.Sprintf("next event after %d ms (p50), %d ms (p99), %d ms (longest)", r.Recovery.P50, r.Recovery.P99, r.Recovery.Max)},
+		{"orders in hand at a death", r.Recovery.Orders, r.Recovery.String()},
+		{"the same, more breaking meanwhile", r.Disturbed.Orders, r.Disturbed.String()},
 		{"last order after the last fault", fmt.Sprintf("%ds", r.Healed), fmt.Sprintf("whole run %ds", r.Seconds)},
 	})
 	for _, v := range r.Report.Verdicts {
