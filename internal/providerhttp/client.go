@@ -66,6 +66,7 @@ type Request struct {
 	Header      http.Header
 	Body        []byte
 	ContentType string
+	Disclose    *Disclosure // what a record may show of the bodies; nil for nothing
 }
 
 // Response is an answer that was read completely.
@@ -173,6 +174,11 @@ func (c *Client) send(ctx context.Context, r Request, method string, guard func(
 	}
 	call.Duration = time.Since(start)
 	c.observe(call)
+	j := journal{request: r, method: method, sent: x.sentAt, over: time.Now(), failure: failure}
+	if sent {
+		j.answer = res
+	}
+	providers.RecorderOf(ctx).Add(j.record)
 	if failure != nil {
 		return nil, failure
 	}

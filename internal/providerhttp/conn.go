@@ -36,6 +36,7 @@ type exchange struct {
 	over    bool
 	refused error // why the first write was refused
 	sentOn  *conn // where the first write was let through
+	sentAt  time.Time
 }
 
 // attach gives the connection to this exchange. net/http calls it when it has
@@ -70,7 +71,7 @@ func (x *exchange) allow(c *conn) error {
 		x.refused = err
 		return err
 	}
-	x.sentOn = c
+	x.sentOn, x.sentAt = c, time.Now()
 	return nil
 }
 

@@ -24,6 +24,9 @@ var escapes = regexp.MustCompile(`(?:\x1b\[|\x{9b})[0-?]*[ -/]*[@-~]|\x1b\][^\x0
 // no control characters, no terminal sequences, no invisible direction marks,
 // at most 300 bytes.
 func Shorten(text string) string {
+	if isPlain(text) {
+		return text
+	}
 	if len(text) > maxScanned {
 		text = text[:maxScanned]
 	}
@@ -47,6 +50,20 @@ func Shorten(text string) string {
 		cut--
 	}
 	return text[:cut] + mark
+}
+
+// isPlain: most texts are words or numbers already, and need no work.
+func isPlain(text string) bool {
+	if len(text) > maxText {
+		return false
+	}
+	for i := range len(text) {
+		// A space is fine only between two that are not.
+		if c := text[i]; c < ' ' || c > '~' || c == ' ' && (i == 0 || i == len(text)-1 || text[i-1] == ' ') {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseBaseURL reads the base URL of a provider: https, or http on a loopback

@@ -34,6 +34,8 @@ type Client struct {
 	base *url.URL
 	key  secret.String
 	http *providerhttp.Client
+
+	shown *providerhttp.Disclosure
 }
 
 // NewClient checks the configuration and reports everything that is wrong with
@@ -52,7 +54,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{base: base, key: cfg.APIKey, http: cfg.HTTP}, nil
+	return &Client{base: base, key: cfg.APIKey, http: cfg.HTTP, shown: disclosure(cfg.APIKey)}, nil
 }
 
 // BalanceV1 asks for the balance: POST /api/partner/balance.
@@ -181,6 +183,6 @@ func (c *Client) request(op, path string, form url.Values) providerhttp.Request 
 	form.Set("apikey", c.key.Reveal())
 	return providerhttp.Request{
 		Op: op, Method: http.MethodPost, URL: c.base.JoinPath(path).String(),
-		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
+		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded", Disclose: c.shown,
 	}
 }

@@ -44,6 +44,7 @@ type Client struct {
 	login, key secret.String
 	lang       string
 	http       *providerhttp.Client
+	shown      *providerhttp.Disclosure
 }
 
 // NewClient checks the configuration and reports everything that is wrong
@@ -67,7 +68,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{base: base, login: cfg.APILogin, key: cfg.APIKey, lang: cfg.Lang, http: cfg.HTTP}, nil
+	return &Client{base: base, login: cfg.APILogin, key: cfg.APIKey, lang: cfg.Lang, http: cfg.HTTP, shown: disclosure(cfg.APILogin, cfg.APIKey)}, nil
 }
 
 // Test asks method test.
@@ -258,6 +259,6 @@ func (c *Client) request(k call) providerhttp.Request {
 	}
 	return providerhttp.Request{
 		Op: k.op(), Method: http.MethodPost, URL: strings.TrimRight(c.base.String(), "/") + "/" + k.method, Header: header,
-		Body: []byte(k.form.Encode()), ContentType: "application/x-www-form-urlencoded",
+		Body: []byte(k.form.Encode()), ContentType: "application/x-www-form-urlencoded", Disclose: c.disclose(k.method),
 	}
 }

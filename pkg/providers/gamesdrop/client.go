@@ -35,6 +35,7 @@ type Client struct {
 	base, telegram string
 	token          secret.String
 	http           *providerhttp.Client
+	shown          *providerhttp.Disclosure
 }
 
 // NewClient checks the configuration and reports everything that is wrong
@@ -52,7 +53,7 @@ func NewClient(cfg Config) (*Client, error) {
 	if err := errors.Join(baseErr, telegramErr, tokenErr, httpErr); err != nil {
 		return nil, err
 	}
-	return &Client{base: strings.TrimRight(base, "/"), telegram: telegram, token: cfg.Token, http: cfg.HTTP}, nil
+	return &Client{base: strings.TrimRight(base, "/"), telegram: telegram, token: cfg.Token, http: cfg.HTTP, shown: disclosure(cfg.Token)}, nil
 }
 
 func parseURL(name, text string) (string, error) {
@@ -193,7 +194,7 @@ func (c *Client) post(op, address string, in any) (providerhttp.Request, error) 
 		}
 	}
 	return providerhttp.Request{
-		Op: op, Method: http.MethodPost, URL: address, Header: c.header(), Body: body, ContentType: "application/json",
+		Op: op, Method: http.MethodPost, URL: address, Header: c.header(), Body: body, ContentType: "application/json", Disclose: c.shown,
 	}, nil
 }
 

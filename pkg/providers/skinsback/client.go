@@ -45,6 +45,7 @@ type Client struct {
 	secret  secret.String
 	signed  bool
 	http    *providerhttp.Client
+	shown   *providerhttp.Disclosure
 }
 
 var headerText = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
@@ -75,6 +76,7 @@ func NewClient(cfg Config) (*Client, error) {
 	}
 	return &Client{
 		url: address.String(), id: cfg.ClientID, secret: cfg.ClientSecret, signed: cfg.Auth == AuthSignature, http: cfg.HTTP,
+		shown: disclosure(cfg.ClientSecret),
 	}, nil
 }
 
@@ -189,6 +191,6 @@ func (c *Client) request(op string, params map[string]string) providerhttp.Reque
 	}
 	return providerhttp.Request{
 		Op: op, Method: http.MethodPost, URL: c.url, Header: header,
-		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
+		Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded", Disclose: c.shown,
 	}
 }

@@ -1,0 +1,273 @@
+package providerhttp
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const (
+	masked = "***"
+	more   = "…"
+	// The most of a body's text that a record keeps. They are small on purpose:
+	// each later event of the order carries them again.
+	maxRequestText = 1 << 10
+	maxAnswerText  = 2 << 10
+	// maxRedacted is the longest body of which a text is made at all.
+	maxRedacted = 64 << 10
+	// The shortest masked text and number that are looked for within values that
+	// are shown: shorter ones are found in half of all amounts.
+	leastEchoedText   = 6
+	leastEchoedNumber = 8
+)
+
+var (
+	addressInText = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://\S*`)
+	emailInText   = regexp.MustCompile(`[^\s@<>"',;:]+@[^\s@<>"',;:]+`)
+	// plainName is what the name of a field looks like. Anything else in its
+	// place may be data.
+	plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_-]{0,39}[0-9]?$`)
+)
+
+// piece is a part of a body.
+type piece struct {
+	text  string
+	kind  pieceKind
+	shown bool // the value's field is declared fit to be shown
+	quote bool // a JSON string
+}
+
+type pieceKind uint8
+
+const (
+	aSign  pieceKind = iota // of the grammar
+	aName                   // of a field
+	aValue                  // of a field
+)
+
+// outline is a body taken apart.
+type outline struct {
+	pieces []piece
+	form   bool // else JSON
+	cut    bool // there was more, which cannot be read
+}
+
+// outlineOf takes a body apart. One that is neither JSON nor a form has no
+// fields that could be told apart, so nothing of it is told.
+func outlineOf(contentType string, body []byte, d *Disclosure, sealed bool) outline {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	switch {
+	case len(body) == 0:
+		return outline{}
+	case d == nil || len(body) > maxRedacted:
+		return outline{cut: true}
+	case kind == "application/x-www-form-urlencoded":
+		return formOutline(string(body), d, sealed)
+	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '['):
+		// Whatever it is called: servers send JSON as text/html.
+		return jsonOutline(trimmed, d, sealed)
+	default:
+		return outline{cut: true}
+	}
+}
+
+func formOutline(body string, d *Disclosure, sealed bool) outline {
+	o := outline{form: true}
+	for i, pair := range strings.Split(body, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
+		if nameErr != nil || valueErr != nil {
+			o.cut = true
+			return o
+		}
+		if i > 0 {
+			o.pieces = append(o.pieces, piece{text: "&"})
+		}
+		o.pieces = append(o.pieces, piece{text: fieldName(name) + "=", kind: aName},
+			piece{text: value, kind: aValue, shown: value == "" || d.shows(name, sealed)})
+	}
+	return o
+}
+
+// fieldName is the name of a field as it may be told.
+func fieldName(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return masked
+}
+
+// frame is one open object or array of a JSON text.
+type frame struct {
+	object  bool
+	name    string // of the field that is being read, or that the array belongs to
+	atName  bool
+	already bool // it has a member
+}
+
+// jsonOutline reads as far as it can: of an answer that was cut short, what
+// came is told.
+func jsonOutline(body []byte, d *Disclosure, sealed bool) outline {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var o outline
+	var open []frame
+	add := func(p piece) { o.pieces = append(o.pieces, p) }
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			o.cut = !errors.Is(err, io.EOF) || len(open) > 0
+			return o
+		}
+		var top *frame
+		if len(open) > 0 {
+			top = &open[len(open)-1]
+		}
+		if end, ok := token.(json.Delim); ok && (end == '}' || end == ']') {
+			open = open[:len(open)-1]
+			add(piece{text: string(rune(end))})
+			continue
+		}
+		name := ""
+		if top != nil {
+			if top.already && (top.atName || !top.object) {
+				add(piece{text: ","})
+			}
+			top.already = true
+			if top.atName {
+				top.name, _ = token.(string)
+				top.atName = false
+				add(piece{text: `"` + fieldName(top.name) + `":`, kind: aName})
+				continue
+			}
+			name, top.atName = top.name, top.object
+		}
+		if begin, ok := token.(json.Delim); ok {
+			open = append(open, frame{object: begin == '{', atName: begin == '{', name: name})
+			add(piece{text: string(rune(begin))})
+			continue
+		}
+		add(scalar(token, d.shows(name, sealed)))
+	}
+}
+
+// scalar is a value. True, false and null tell too little to be masked, and a
+// field that is empty may be just what the dispute is about.
+func scalar(token json.Token, shown bool) piece {
+	switch v := token.(type) {
+	case string:
+		return piece{text: v, kind: aValue, shown: shown || v == "", quote: true}
+	case json.Number:
+		return piece{text: v.String(), kind: aValue, shown: shown}
+	case bool:
+		if v {
+			return piece{text: "true"}
+		}
+		return piece{text: "false"}
+	default:
+		return piece{text: "null"}
+	}
+}
+
+func quoted(text string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(text) // a string always marshals
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// echo is what must not be told within values that are shown, the longest first:
+// of two that begin alike the rest of the longer one would be left.
+type echo []string
+
+// echoes are our secrets, and what was masked by its name elsewhere in the two
+// bodies.
+func echoes(d *Disclosure, outlines ...outline) echo {
+	var list echo
+	if d != nil {
+		list = append(list, d.secrets...)
+	}
+	for _, o := range outlines {
+		for _, p := range o.pieces {
+			least := leastEchoedNumber
+			if p.quote || o.form {
+				least = leastEchoedText
+			}
+			if p.kind == aValue && !p.shown && len(p.text) >= least {
+				list = append(list, p.text)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(list)
+}
+
+// mask masks it in a text.
+func (e echo) mask(text string) string {
+	for _, s := range e {
+		if len(s) <= len(text) {
+			text = strings.ReplaceAll(text, s, masked)
+		}
+	}
+	return text
+}
+
+// render writes an outline without what must not be told, and says whether it
+// is all of the body and whether anything of it was masked.
+func (o outline) render(e echo, limit int) (text string, cut, hid bool) {
+	var b strings.Builder
+	for _, p := range o.pieces {
+		out := p.text
+		switch p.kind {
+		case aName:
+			out = e.mask(out)
+		case aValue:
+			out = told(p, e)
+			hid = hid || out != p.text
+			switch {
+			case o.form:
+				out = strings.ReplaceAll(url.QueryEscape(out), url.QueryEscape(masked), masked)
+			case p.quote || out != p.text:
+				out = quoted(out)
+			}
+		case aSign:
+		}
+		if b.Len()+len(out) > limit {
+			return b.String() + more, true, true
+		}
+		b.WriteString(out)
+	}
+	if o.cut && b.Len() > 0 {
+		b.WriteString(more)
+	}
+	return b.String(), o.cut, hid || o.cut
+}
+
+// told is a value as a record may have it. Shortening may join what control
+// characters kept apart, so what must not be told is looked for again.
+func told(p piece, e echo) string {
+	if !p.shown {
+		return masked
+	}
+	text := e.mask(p.text)
+	if strings.Contains(text, "://") {
+		text = addressInText.ReplaceAllString(text, masked)
+	}
+	if strings.Contains(text, "@") {
+		text = emailInText.ReplaceAllString(text, masked)
+	}
+	if short := Shorten(text); short != text {
+		return e.mask(short)
+	}
+	return text
+}
