@@ -38,6 +38,9 @@ type Change struct {
 	WatchUntil  *time.Time
 	Error       *messages.Error
 	Evidence    map[string]any
+	// HTTP are the records of the requests that the change rests on. They are
+	// kept beside what they led to, and are never news by themselves.
+	HTTP []messages.HTTPRecord
 	// Hint is what the callback claimed that caused the lookup. It is kept beside
 	// what the lookup found, and is never news by itself: it may be false.
 	Hint map[string]string
@@ -92,6 +95,7 @@ func Apply(last *messages.Event, c Change) (*messages.Event, Verdict) {
 	} else {
 		remark(e, last, c)
 	}
+	recorded(e, c.HTTP)
 	if len(c.Hint) > 0 {
 		e.Evidence = merged(e.Evidence, map[string]any{hintKey: c.Hint})
 	}

@@ -27,9 +27,10 @@ func (t *task) carryOut(ctx context.Context) error {
 	}
 	follower, able := t.provider.(providers.Follower)
 	if able && t.entry.Event.State == messages.ActionRequired {
-		asked, cancel := context.WithTimeout(ratelimit.WithUse(ctx, ratelimit.ForCustomer), t.o.Timeout)
+		asked, cancel := context.WithTimeout(ratelimit.WithUse(t.recording(ctx), ratelimit.ForCustomer), t.o.Timeout)
 		err := ask(follower, asked, t.purchase(t.referenceOf(t.recordedN())))
 		cancel()
+		c.HTTP = t.records()
 		e := providers.AsError(err)
 		switch {
 		case err == nil:

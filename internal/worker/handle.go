@@ -33,6 +33,9 @@ type task struct {
 	probe bool  // the lane is closed and this task may try it
 	turn  *turn // of a payout, once taken
 	fresh bool  // the ledger knows no earlier request under the reference
+
+	recorder   *providers.Recorder // of the last step that asked the provider
+	recordedIn int                 // the attempt of that step
 }
 
 // errLater asks for the command to be delivered again after a wait of seconds.

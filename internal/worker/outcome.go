@@ -18,7 +18,7 @@ import (
 // the process ends: after a purchase it must not be lost.
 func (t *task) outcome(ctx context.Context, nonce string, plan providers.Plan, answer providers.Answer, cause error) error {
 	c := owned(answer, cause)
-	c.Nonce, c.BlockedMax, c.NotBefore = nonce, t.o.Times.BlockedMax, t.notBefore()
+	c.Nonce, c.BlockedMax, c.NotBefore, c.HTTP = nonce, t.o.Times.BlockedMax, t.notBefore(), t.records()
 	var e *providers.Error
 	if cause != nil {
 		e = providers.AsError(cause)
@@ -86,9 +86,13 @@ func (t *task) lastWord(ctx context.Context, c order.Change, cause error) error 
 }
 
 // slimmer leaves out of a change what may be too long for an event: first the
-// evidence, then the texts; never what was bought.
+// records, then the evidence, then the texts; never what was bought.
 func slimmer(c order.Change) (order.Change, bool) {
 	const longText = 512
+	if c.HTTP != nil {
+		c.HTTP = nil
+		return c, true
+	}
 	if _, tried := c.Evidence["left_out"]; !tried {
 		c.Evidence = map[string]any{"left_out": "the provider's evidence was too long for an event"}
 		return c, true

@@ -139,7 +139,7 @@ func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
 	if err := t.checkSeal(); err != nil {
 		return providers.Plan{}, err
 	}
-	plan, err := t.provider.Prepare(ctx, t.purchase(t.reference()))
+	plan, err := t.provider.Prepare(t.recording(ctx), t.purchase(t.reference()))
 	if err != nil {
 		return plan, err
 	}
@@ -170,6 +170,9 @@ func (t *task) notPlaced(ctx context.Context, cause error) error {
 	t.tellProbe(c.Input, e)
 	c.BlockedMax = t.o.Times.BlockedMax
 	c.RetryAt = t.o.Now().Add(t.wait(e))
+	if c.Input == order.Refuse {
+		c.HTTP = t.records()
+	}
 	return t.finish(ctx, c)
 }
 
@@ -215,7 +218,7 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	if err := t.o.Fence.Allows(); err != nil {
 		return &errLater{t.fencePause(), err.Error()}
 	}
-	t.fresh = t.first(in)
+	t.fresh, t.recorder = t.first(in), nil // only the call itself is evidence of what came of it
 	reference, nonce := t.reference(), rand.Text()
 	begun := time.Now() // monotonic: the lease must not depend on clock steps
 	claimed, err := t.claim(ctx, nonce, order.Change{
@@ -313,5 +316,5 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 		return nil
 	})
 	t.metrics.calls.Inc()
-	return t.provider.Place(ctx, t.purchase(reference), plan)
+	return t.provider.Place(t.recording(ctx), t.purchase(reference), plan)
 }

@@ -111,7 +111,7 @@ func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) erro
 		}
 		if seen.Lookups <= absentLookups {
 			return t.finish(ctx, order.Change{
-				Input: order.AddEvidence, Evidence: map[string]any{absenceKey: seen}, RetryAt: next,
+				Input: order.AddEvidence, Evidence: map[string]any{absenceKey: seen}, RetryAt: next, HTTP: t.records(),
 			})
 		}
 	case askedInVain, askedStrange:
@@ -211,7 +211,7 @@ func (t *task) witness(ctx context.Context, in order.Input, plan providers.Plan)
 
 // witnessed is witness with something that was told already.
 func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Plan, told map[string]any) {
-	c := order.Change{Input: in, NeedsOperator: true, NotBefore: t.notBefore(), Evidence: told}
+	c := order.Change{Input: in, NeedsOperator: true, NotBefore: t.notBefore(), Evidence: told, HTTP: t.records()}
 	if n := t.entry.Event.NotBefore; n != nil {
 		c.NotBefore = *n // it was promised to the operator already
 	}
@@ -263,12 +263,12 @@ type looked struct {
 // writes nothing.
 func (t *task) ask(ctx context.Context) (looked, error) {
 	attempt := t.entry.Event.Attempt // another may begin while the provider is asked
-	answer, seconds, err := t.lookup(ctx)
+	answer, seconds, err := t.lookup(t.recording(ctx))
 	if err != nil {
 		return t.unanswered(ctx, err)
 	}
 	c, ok := t.found(answer)
-	c.Hint, c.Attempt = t.hint(), attempt
+	c.Hint, c.Attempt, c.HTTP = t.hint(), attempt, t.records()
 	if mutant.Is("M12") && c.Hint["status"] == "success" {
 		c.Input, ok = order.SeenSucceeded, true
 	}
@@ -277,7 +277,7 @@ func (t *task) ask(ctx context.Context) (looked, error) {
 	}
 	for _, second := range seconds {
 		again := told(second)
-		again.Input, again.Hint = order.SeenSecond, c.Hint
+		again.Input, again.Hint, again.HTTP = order.SeenSecond, c.Hint, c.HTTP
 		if err == nil {
 			err = t.insist(ctx, again)
 		}
