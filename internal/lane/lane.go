@@ -26,6 +26,14 @@ const (
 	ReasonUnreadable = "unreadable"
 )
 
+// InForce is how old a worker's last certain sight of an open lane may be when
+// an intent of it is stored. Pause waits for as long, so that once it has
+// returned no intent can rest on a sight from before.
+const InForce = time.Second
+
+// drift is what clocks that run at different speeds may differ by meanwhile.
+const drift = InForce / 10
+
 // tries bounds how often a change is judged anew because somebody else wrote.
 const tries = 16
 
@@ -40,24 +48,37 @@ type State struct {
 	// stays closed until somebody opens it; or the end of the prober's time.
 	Until time.Time `json:"until,omitzero"`
 	By    string    `json:"by,omitempty"` // the operator or the instance that wrote it
-	Times int       `json:"times,omitempty"`
+	// Times is how often in a row a probe found nothing better.
+	Times int `json:"times,omitempty"`
 }
 
 // Paused reports whether the lane stays closed until somebody opens it.
 func (s State) Paused() bool { return s.State == Closed && s.Until.IsZero() }
+
+// none is the state of a lane without a key.
+func none() State { return State{V: messages.Version, State: Open} }
+
+// Decode reads the value of the key. What cannot be read is taken for closed,
+// and not ok.
+func Decode(value []byte) (s State, ok bool) {
+	if json.Unmarshal(value, &s) != nil || s.State != Open && s.State != Closed && s.State != Probing {
+		return State{V: messages.Version, State: Closed, Reason: ReasonUnreadable}, false
+	}
+	return s, true
+}
 
 // Read returns the present state and the revision of its key, 0 for none.
 func Read(ctx context.Context, kv jetstream.KeyValue, p messages.Provider) (State, uint64, error) {
 	entry, err := kv.Get(ctx, p.LaneKey())
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return State{V: messages.Version, State: Open}, 0, nil
+		return none(), 0, nil
 	case err != nil:
 		return State{}, 0, fmt.Errorf("lane: %s: %w", p, err)
 	}
-	var s State
-	if json.Unmarshal(entry.Value(), &s) != nil || s.State != Open && s.State != Closed && s.State != Probing {
-		s = State{State: Closed, Reason: ReasonUnreadable, Since: entry.Created()}
+	s, ok := Decode(entry.Value())
+	if !ok {
+		s.Since = entry.Created()
 	}
 	return s, entry.Revision(), nil
 }
@@ -97,14 +118,28 @@ func Change(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, nex
 	return State{}, false, fmt.Errorf("lane: %s kept changing", p)
 }
 
-// Pause closes the lane until somebody resumes it.
-func Pause(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, by string, now time.Time) (State, bool, error) {
-	return Change(ctx, kv, p, func(s State) (State, bool) {
-		if s.Paused() && s.Reason == ReasonPaused {
-			return s, false
+// Pause closes the lane until somebody resumes it; why is kept. Once it has
+// returned without an error the pause is in force: no worker sends a request
+// whose intent was not stored before. An error means that this is not known;
+// the lane may be paused all the same, and pausing it again does no harm.
+func Pause(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, by, why string, now time.Time) (s State, changed bool, err error) {
+	s, _, err = Change(ctx, kv, p, func(s State) (State, bool) {
+		if changed = !s.Paused() || s.Reason != ReasonPaused; changed {
+			s = State{State: Closed, Reason: ReasonPaused, Message: why, Since: messages.Stamp(now), By: by}
 		}
-		return State{State: Closed, Reason: ReasonPaused, Since: messages.Stamp(now), By: by}, true
+		return s, true // written in any case: what was read may be old, and this proves it or not
 	})
+	if err != nil {
+		return s, changed, err
+	}
+	timer := time.NewTimer(InForce + drift)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return s, changed, nil
+	case <-ctx.Done():
+		return s, changed, fmt.Errorf("lane: %s is paused, and workers may not have seen it yet: %w", p, context.Cause(ctx))
+	}
 }
 
 // Resume opens the lane, whyever it was closed.

@@ -39,7 +39,7 @@ func TestPause_StaysUntilItIsResumedWhoeverClosedItBefore(t *testing.T) {
 	if err != nil || !changed || s.State != lane.Closed || s.Paused() {
 		t.Fatalf("shut: %+v, %t, %v", s, changed, err)
 	}
-	if s, changed, err = lane.Pause(t.Context(), kv, drop, "ann", now); err != nil || !changed || !s.Paused() {
+	if s, changed, err = lane.Pause(t.Context(), kv, drop, "ann", "stocktaking", now); err != nil || !changed || !s.Paused() {
 		t.Fatalf("paused: %+v, %t, %v", s, changed, err)
 	}
 	if s, changed, err = lane.Shut(t.Context(), kv, drop, lane.State{Reason: "429", Until: now}); err != nil || changed || !s.Paused() {

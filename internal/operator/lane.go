@@ -29,6 +29,7 @@ func (d *desk) lane(ctx context.Context, body []byte) (service.Answer, error) {
 	}
 	if changed {
 		d.log.Warn().Str(logkey.Provider, string(asked.Provider)).Str(logkey.Lane, s.State).Str("by", asked.By).
+			Str(logkey.Reason, asked.Reason).
 			Msg("an operator changed a lane")
 	}
 	return service.Answer{Body: d.status(ctx, asked.Provider, s, changed)}, nil
@@ -37,7 +38,7 @@ func (d *desk) lane(ctx context.Context, body []byte) (service.Answer, error) {
 func (d *desk) change(ctx context.Context, kv jetstream.KeyValue, asked messages.LaneAsked) (s lane.State, changed bool, err error) {
 	switch asked.Action {
 	case messages.LanePause:
-		return lane.Pause(ctx, kv, asked.Provider, asked.By, d.o.Now())
+		return lane.Pause(ctx, kv, asked.Provider, asked.By, asked.Reason, d.o.Now())
 	case messages.LaneResume:
 		return lane.Resume(ctx, kv, asked.Provider, asked.By, d.o.Now())
 	case messages.LaneShow:

@@ -54,6 +54,7 @@ type bench struct {
 	ledger    *ledger.Ledger
 	queue     *queue.Queue
 	namespace string
+	settings  topology.Settings
 	events    chan *messages.Event
 	seen      []*messages.Event
 }
@@ -92,6 +93,7 @@ func benchOn(t *testing.T, srv *natstest.Server, edit func(*topology.Settings)) 
 	if _, err := topology.Setup(t.Context(), b.js, s); err != nil {
 		t.Fatal(err)
 	}
+	b.settings = s
 	var err error
 	if b.namespace, err = topology.Namespace(t.Context(), b.js); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -10,15 +9,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/mutant"
-)
-
-// Lane states. A lane without a key is open.
-const (
-	laneOpen    = "open"
-	laneClosed  = "closed"
-	laneProbing = "probing"
+	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // finding is what a probe has found out about our account so far.
@@ -34,25 +28,11 @@ const (
 // each probe that found nothing better.
 const longestClosure = time.Minute
 
-// laneState is the value of the KV key lane.<provider>.
-type laneState struct {
-	V       int       `json:"v"`
-	State   string    `json:"state"`
-	Reason  string    `json:"reason,omitempty"` // the provider's code
-	Message string    `json:"message,omitempty"`
-	Since   time.Time `json:"since"`
-	// Until is the time of the next probe of a closed lane, and zero where it
-	// stays closed until somebody opens it; or the end of the prober's time.
-	Until time.Time `json:"until,omitzero"`
-	By    string    `json:"by,omitempty"` // the instance that wrote it
-	Times int       `json:"times,omitempty"`
-}
-
-// lane is the provider's lane as this replica sees it. It closes for all
+// gate is the provider's lane as this replica sees it. It closes for all
 // replicas when our account at the provider refuses, so that orders wait
 // instead of being burnt one by one; when its time is over one replica probes
 // it with one order. All changes are compare-and-set on the KV key.
-type lane struct {
+type gate struct {
 	key      string
 	instance string
 	first    time.Duration // of the first closure
@@ -61,9 +41,13 @@ type lane struct {
 	log      zerolog.Logger
 	metrics  *metrics
 	kv       jetstream.KeyValue
+	js       jetstream.JetStream
+	provider messages.Provider
+
+	sight sight
 
 	mu       sync.Mutex
-	state    laneState
+	state    lane.State
 	revision uint64
 	changed  chan struct{}      // closed and replaced at each change
 	closeCtx context.Context    // ends when the lane is seen not to be open
@@ -71,11 +55,12 @@ type lane struct {
 	finding  finding            // of the probe that this replica makes
 }
 
-func newLane(o Options, log zerolog.Logger, m *metrics) *lane {
-	l := &lane{
+func newGate(js jetstream.JetStream, o Options, log zerolog.Logger, m *metrics) *gate {
+	l := &gate{
+		js: js, provider: o.Provider,
 		key: o.Provider.LaneKey(), instance: o.Instance, first: max(o.Times.PollFirst, time.Millisecond),
 		probeFor: o.AckWait, now: o.Now, log: log, metrics: m, changed: make(chan struct{}),
-		state: laneState{State: laneOpen},
+		state: lane.State{State: lane.Open},
 	}
 	l.closeCtx, l.closeFn = context.WithCancel(context.Background())
 	return l
@@ -83,7 +68,7 @@ func newLane(o Options, log zerolog.Logger, m *metrics) *lane {
 
 // start follows the key until the returned function is called. It returns once
 // the present value is known, so that no order is placed in ignorance of it.
-func (l *lane) start(ctx context.Context, kv jetstream.KeyValue) (stop func(), err error) {
+func (l *gate) start(ctx context.Context, kv jetstream.KeyValue) (stop func(), err error) {
 	l.kv = kv
 	watch, err := kv.Watch(ctx, l.key)
 	if err != nil {
@@ -113,13 +98,14 @@ func (l *lane) start(ctx context.Context, kv jetstream.KeyValue) (stop func(), e
 }
 
 // decode reads a value of the key. What cannot be read is taken for closed.
-func (l *lane) decode(entry jetstream.KeyValueEntry) laneState {
-	s := laneState{State: laneOpen}
-	if entry.Operation() == jetstream.KeyValuePut {
-		if err := json.Unmarshal(entry.Value(), &s); err != nil {
-			l.log.Error().Err(err).Msg("the lane cannot be read; it is taken for closed")
-			s = laneState{State: laneClosed, Reason: "unreadable", Until: l.now().Add(longestClosure)}
-		}
+func (l *gate) decode(entry jetstream.KeyValueEntry) lane.State {
+	if entry.Operation() != jetstream.KeyValuePut {
+		return lane.State{State: lane.Open}
+	}
+	s, ok := lane.Decode(entry.Value())
+	if !ok {
+		l.log.Error().Msg("the lane cannot be read; it is taken for closed")
+		s.Until = l.now().Add(longestClosure)
 	}
 	return s
 }
@@ -127,7 +113,7 @@ func (l *lane) decode(entry jetstream.KeyValueEntry) laneState {
 // adopt takes over what is newer than what is known. proven: a compare-and-set
 // has just shown that this is the present value, though its revision is lower:
 // the bucket was made anew, or the key was purged from it.
-func (l *lane) adopt(s laneState, revision uint64, proven bool) {
+func (l *gate) adopt(s lane.State, revision uint64, proven bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if revision <= l.revision && !proven {
@@ -137,7 +123,7 @@ func (l *lane) adopt(s laneState, revision uint64, proven bool) {
 	l.state, l.revision = s, revision
 	close(l.changed)
 	l.changed = make(chan struct{})
-	if s.State == laneOpen || mutant.Is("M23") {
+	if s.State == lane.Open || mutant.Is("M23") {
 		if l.closeCtx.Err() != nil {
 			l.closeCtx, l.closeFn = context.WithCancel(context.Background())
 		}
@@ -151,26 +137,26 @@ func (l *lane) adopt(s laneState, revision uint64, proven bool) {
 	}
 }
 
-func (l *lane) isOpen() bool {
+func (l *gate) isOpen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.State == laneOpen || mutant.Is("M23")
+	return l.state.State == lane.Open || mutant.Is("M23")
 }
 
 // isPaused reports whether the lane stays closed until somebody opens it.
-func (l *lane) isPaused() bool {
+func (l *gate) isPaused() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state.State == laneClosed && l.state.Until.IsZero()
+	return l.state.Paused() && !mutant.Is("M23")
 }
 
 // closedUntil is when the lane may be tried next; zero for an open lane. A lane
 // that only an operator opens is looked at again after a while.
-func (l *lane) closedUntil() time.Time {
+func (l *gate) closedUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.state.State == laneOpen:
+	case l.state.State == lane.Open:
 		return time.Time{}
 	case l.state.Until.IsZero():
 		return l.now().Add(longestClosure)
@@ -180,7 +166,7 @@ func (l *lane) closedUntil() time.Time {
 }
 
 // closing returns a context that ends when the lane stops being open.
-func (l *lane) closing() context.Context {
+func (l *gate) closing() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closeCtx
@@ -188,12 +174,12 @@ func (l *lane) closing() context.Context {
 
 // wait blocks until the lane is open, or closed with its time over so that it
 // may be probed; not ok when ctx ended.
-func (l *lane) wait(ctx context.Context) (probe, ok bool) {
+func (l *gate) wait(ctx context.Context) (probe, ok bool) {
 	for {
 		l.mu.Lock()
 		s, changed := l.state, l.changed
 		l.mu.Unlock()
-		if s.State == laneOpen || mutant.Is("M23") {
+		if s.State == lane.Open || mutant.Is("M23") {
 			return false, ctx.Err() == nil
 		}
 		var over <-chan time.Time // never, where no time is set

@@ -209,7 +209,8 @@ func (t *task) referenceOf(n int) string {
 
 // call writes the intent, makes the one request that it allows, and records
 // what came of it. Between the intent and the request there is nothing else but
-// the proof that a payout still has its turn.
+// the proof that a payout still has its turn, and where storing the intent took
+// long the question whether an operator has paused the lane meanwhile.
 func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, permit ratelimit.Permit) error {
 	encoded, err := json.Marshal(plan)
 	if err != nil {
@@ -217,6 +218,9 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	}
 	if err := t.o.Fence.Allows(); err != nil {
 		return &errLater{t.fencePause(), err.Error()}
+	}
+	if err := t.lane.certify(ctx); err != nil {
+		return &errLater{200 * time.Millisecond, err.Error()}
 	}
 	t.fresh, t.recorder = t.first(in), nil // only the call itself is evidence of what came of it
 	reference, nonce := t.reference(), rand.Text()
@@ -231,11 +235,15 @@ func (t *task) call(ctx context.Context, in order.Input, plan providers.Plan, pe
 	if err != nil || !claimed {
 		return err
 	}
+	stored := time.Now()
 	if mutant.Is("M2") {
 		_ = t.acknowledge()
 	}
 	var answer providers.Answer
-	if err = t.keepTurn(ctx); err == nil {
+	if err = t.lane.standing(ctx, stored); err == nil {
+		err = t.keepTurn(ctx)
+	}
+	if err == nil {
 		answer, err = t.send(ctx, plan, reference, permit, begun)
 	}
 	return t.outcome(ctx, nonce, plan, answer, err)
@@ -304,6 +312,9 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 	ctx = providers.WithSendGuard(ctx, func() error {
 		if mutant.Is("M8") {
 			return nil
+		}
+		if t.lane.isPaused() {
+			return errPaused
 		}
 		now := time.Now()
 		if err := permit.Check(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -18,16 +19,16 @@ import (
 // tryProbe takes the lane for one probe; false if another replica was faster,
 // or the lane is open again. A prober that dies is followed by the next when
 // its time is over.
-func (l *lane) tryProbe(ctx context.Context) bool {
+func (l *gate) tryProbe(ctx context.Context) bool {
 	l.mu.Lock()
 	l.finding = nothing
 	l.mu.Unlock()
-	won, err := l.change(ctx, func(s laneState) (laneState, bool) {
+	won, err := l.change(ctx, func(s lane.State) (lane.State, bool) {
 		now := l.now()
-		if s.State == laneOpen || s.Until.IsZero() || now.Before(s.Until) {
+		if s.State == lane.Open || s.Until.IsZero() || now.Before(s.Until) {
 			return s, false
 		}
-		s.State, s.By, s.Until = laneProbing, l.instance, now.Add(l.probeFor)
+		s.State, s.By, s.Until = lane.Probing, l.instance, now.Add(l.probeFor)
 		return s, true
 	})
 	if err != nil {
@@ -38,17 +39,17 @@ func (l *lane) tryProbe(ctx context.Context) bool {
 
 // probing reports whether this replica's probe goes on: it has found out
 // nothing yet, and its time is not over.
-func (l *lane) probing() bool {
+func (l *gate) probing() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ours(l.state) && l.finding == nothing && l.now().Before(l.state.Until)
 }
 
-func (l *lane) ours(s laneState) bool { return s.State == laneProbing && s.By == l.instance }
+func (l *gate) ours(s lane.State) bool { return s.State == lane.Probing && s.By == l.instance }
 
 // found notes what a probe has found out. That our account is refused is not
 // noted: it closes the lane.
-func (l *lane) found(f finding) {
+func (l *gate) found(f finding) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.finding = f
@@ -56,24 +57,24 @@ func (l *lane) found(f finding) {
 
 // endProbe opens the lane after a good probe, and closes it again after one
 // that found nothing out.
-func (l *lane) endProbe(ctx context.Context) {
+func (l *gate) endProbe(ctx context.Context) {
 	l.mu.Lock()
 	f := l.finding
 	l.mu.Unlock()
-	_, err := l.change(ctx, func(s laneState) (laneState, bool) {
+	_, err := l.change(ctx, func(s lane.State) (lane.State, bool) {
 		if !l.ours(s) {
 			return s, false // closed again by the probe itself, or taken over
 		}
 		now := l.now()
 		switch f {
 		case well:
-			return laneState{State: laneOpen, By: l.instance, Since: messages.Stamp(now)}, true
+			return lane.State{State: lane.Open, By: l.instance, Since: messages.Stamp(now)}, true
 		case unclear:
 			s.Until = now.Add(l.closure(s.Times))
 		default:
 			s.Until = now.Add(l.first)
 		}
-		s.State = laneClosed
+		s.State = lane.Closed
 		return s, true
 	})
 	if err != nil {
@@ -81,17 +82,17 @@ func (l *lane) endProbe(ctx context.Context) {
 	}
 }
 
-func (l *lane) closure(times int) time.Duration {
+func (l *gate) closure(times int) time.Duration {
 	return min(l.first<<min(times, 16), max(longestClosure, l.first))
 }
 
 // close closes the lane for all replicas. A lane that is closed already stays
 // as it is: the answers of a whole burst must not add up.
-func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Duration) {
-	var next laneState
-	closed, err := l.change(ctx, func(s laneState) (laneState, bool) {
+func (l *gate) close(ctx context.Context, cause *providers.Error, after time.Duration) {
+	var next lane.State
+	closed, err := l.change(ctx, func(s lane.State) (lane.State, bool) {
 		now := l.now()
-		if s.State == laneClosed && (s.Until.IsZero() || now.Before(s.Until)) {
+		if s.State == lane.Closed && (s.Until.IsZero() || now.Before(s.Until)) {
 			// The provider's own word on how long counts also where it comes late.
 			longer := after > 0 && !s.Until.IsZero() && s.Until.Before(now.Add(after))
 			if s.Until = now.Add(after); longer {
@@ -99,15 +100,15 @@ func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Dur
 			}
 			return s, longer
 		}
-		if s.State == laneProbing && !l.ours(s) {
+		if s.State == lane.Probing && !l.ours(s) {
 			return s, false
 		}
 		times := s.Times + 1
-		if s.State == laneOpen {
+		if s.State == lane.Open {
 			times = 0
 		}
-		next = laneState{
-			State: laneClosed, Reason: cause.Code, Message: cause.Message,
+		next = lane.State{
+			State: lane.Closed, Reason: cause.Code, Message: cause.Message,
 			Since: messages.Stamp(now), Until: now.Add(max(after, l.closure(times))), By: l.instance, Times: times,
 		}
 		return next, true
@@ -124,7 +125,7 @@ func (l *lane) close(ctx context.Context, cause *providers.Error, after time.Dur
 // change makes the next state of the present one by compare-and-set; next says
 // whether anything is to change. What another writer did in between is read,
 // adopted and judged anew.
-func (l *lane) change(ctx context.Context, next func(laneState) (laneState, bool)) (changed bool, err error) {
+func (l *gate) change(ctx context.Context, next func(lane.State) (lane.State, bool)) (changed bool, err error) {
 	l.mu.Lock()
 	s, revision := l.state, l.revision
 	l.mu.Unlock()
@@ -154,8 +155,8 @@ func (l *lane) change(ctx context.Context, next func(laneState) (laneState, bool
 }
 
 // read asks for the present value. behind: its revision is lower than the one known.
-func (l *lane) read(ctx context.Context) (s laneState, revision uint64, behind bool, err error) {
-	s = laneState{State: laneOpen} // without a key it is open
+func (l *gate) read(ctx context.Context) (s lane.State, revision uint64, behind bool, err error) {
+	s = lane.State{State: lane.Open} // without a key it is open
 	entry, err := l.kv.Get(ctx, l.key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
@@ -171,7 +172,7 @@ func (l *lane) read(ctx context.Context) (s laneState, revision uint64, behind b
 }
 
 // put writes the state by compare-and-set and adopts it.
-func (l *lane) put(ctx context.Context, s laneState, revision uint64, proven bool) error {
+func (l *gate) put(ctx context.Context, s lane.State, revision uint64, proven bool) error {
 	s.V = messages.Version
 	value, err := json.Marshal(s)
 	if err != nil {

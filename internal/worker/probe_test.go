@@ -203,7 +203,7 @@ func TestLane_PausedWhileItIsProbedNothingIsSent(t *testing.T) {
 	}))
 	b.workWith(s, o, l)
 	signal(t, waiting)
-	if _, changed, err := lane.Pause(t.Context(), b.kv(), messages.GamesDrop, "ann", time.Now()); err != nil || !changed {
+	if _, changed, err := lane.Pause(t.Context(), b.kv(), messages.GamesDrop, "ann", "", time.Now()); err != nil || !changed {
 		t.Fatalf("the lane was not paused: %v", err)
 	}
 	signal(t, known)

@@ -86,7 +86,7 @@ type Worker struct {
 	queue    Queue
 	provider providers.Provider
 	limiter  ratelimit.Limiter
-	lane     *lane
+	lane     *gate
 	suspects *suspects
 	metrics  *metrics
 	log      zerolog.Logger
@@ -128,7 +128,7 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 	}
 	w.stopping = context.Background()
 	w.suspects = &suspects{provider: o.Provider}
-	w.lane = newLane(o, w.log, w.metrics)
+	w.lane = newGate(js, o, w.log, w.metrics)
 	return w, nil
 }
 

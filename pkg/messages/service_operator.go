@@ -54,6 +54,7 @@ type LaneAsked struct {
 	Provider Provider   `json:"provider"`
 	Action   LaneAction `json:"action"`
 	By       string     `json:"by,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
 }
 
 // LaneStatus is the state of a provider's lane and of its rate limit.
@@ -64,7 +65,7 @@ type LaneStatus struct {
 	// Paused: an operator has closed it, and it stays closed until one opens it.
 	Paused  bool        `json:"paused" about:"An operator closed it; it stays closed until it is resumed."`
 	Reason  *string     `json:"reason" about:"Why it is closed: the provider's code, or paused."`
-	Message *string     `json:"message"`
+	Message *string     `json:"message" about:"What the provider said, or the reason that the operator gave."`
 	Since   *time.Time  `json:"since"`
 	Until   *time.Time  `json:"until" about:"When it is tried again by itself."`
 	By      *string     `json:"by" about:"Who changed it last: an operator, or an instance of a worker."`
@@ -109,14 +110,14 @@ var operatorMethods = []method{
 		},
 	},
 	{
-		name: "lane", about: "Pauses or resumes the placing at a provider, or shows its lane.", fields: laneFields(), answer: LaneStatus{},
+		name: "lane", about: "Pauses or resumes the placing at a provider, or shows its lane. A pause is in force when it is answered: no request is sent afterwards whose intent was not stored before.", fields: laneFields(), answer: LaneStatus{},
 		crossed: func(c *checker, r record) {
 			if action := get[LaneAction](r, "action"); (action == LanePause || action == LaneResume) && !r.given["by"] {
 				c.fault("/by", "is required to pause or resume")
 			}
 		},
 		made: func(r record) any {
-			return LaneAsked{Provider: get[Provider](r, "provider"), Action: get[LaneAction](r, "action"), By: get[string](r, "by")}
+			return LaneAsked{Provider: get[Provider](r, "provider"), Action: get[LaneAction](r, "action"), By: get[string](r, "by"), Reason: get[string](r, "reason")}
 		},
 	},
 }
@@ -141,6 +142,7 @@ func laneFields() []field {
 		need("provider", oneOf(Providers()...), ""),
 		need("action", oneOf(LanePause, LaneResume, LaneShow), ""),
 		may("by", text(128), "Who asks; required to pause or resume."),
+		may("reason", text(500), "Why; kept as message while the lane is paused."),
 	}
 }
 
