@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -44,15 +43,11 @@ func TestSeal_GoodsAreWrittenOnlyForTheOneWhoAskedForTheSeal(t *testing.T) {
 			t.Errorf("%s shows the goods", entry.Event.Type)
 		}
 	}
-	var box struct{ Sealed, Sender string }
-	if err := json.Unmarshal(e.Deliverable, &box); err != nil {
-		t.Fatal(err)
-	}
-	text, err := base64.StdEncoding.DecodeString(box.Sealed)
+	seed, err := upstream.Seed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := upstream.Open(text, box.Sender)
+	opened, err := messages.Unseal(e.Deliverable, seed)
 	if err != nil || string(opened) != goods {
 		t.Errorf("opened %q, %v", opened, err)
 	}
