@@ -45,6 +45,7 @@ var direction = map[string][]string{
 	"internal/worker":            pipeline,
 	"internal/operator":          pipeline,
 	"internal/webhook":           pipeline,
+	"internal/doctor":            append([]string{"internal/fence"}, pipeline...),
 	"internal/telemetry":         {"internal/logkey"},
 	"internal/app":               append([]string{"internal/secret", "internal/logkey", "internal/topology", "internal/telemetry"}, port...),
 	"internal/programs":          {"internal", "pkg"},
@@ -139,7 +140,7 @@ var confined = []library{
 	},
 	{"github.com/nats-io/nats.go", []string{
 		"internal/ledger", "internal/topology", "internal/queue", "internal/ratelimit", "internal/lane", "internal/pull", "internal/dispatcher",
-		"internal/fence", "internal/worker", "internal/orders", "internal/operator", "internal/service", "internal/query", "internal/webhook", "internal/app", "internal/natstest",
+		"internal/fence", "internal/worker", "internal/orders", "internal/operator", "internal/service", "internal/query", "internal/webhook", "internal/doctor", "internal/app", "internal/natstest",
 		"internal/embedded", "cmd", "test",
 	}, true, "everything else is told what it needs, without NATS"},
 	{"github.com/shopspring/decimal", []string{"pkg/money"}, false, "use pkg/money"},

@@ -216,3 +216,7 @@ func rendered(v reflect.Value) string {
 	}
 	return fmt.Sprint(v.Interface())
 }
+
+// TooOld returns an error with [ErrServerTooOld] for a server of that version,
+// if it lacks what the queue of commands needs.
+func TooOld(version string) error { return checkVersion(version) }

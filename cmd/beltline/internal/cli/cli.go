@@ -39,8 +39,8 @@ func Main() {
 	}))
 }
 
-// root is the grammar. Setup and Up are read by themselves, as the programs in
-// cmd/ are: see programCommands.
+// root is the grammar. Setup, Up and Doctor are read by themselves, as the
+// programs in cmd/ are: see programCommands.
 type root struct {
 	Version kong.VersionFlag `name:"version" help:"Show the version and exit."`
 
@@ -49,8 +49,8 @@ type root struct {
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
 	Order orderCommand `cmd:"" help:"Submit, show, follow, cancel and confirm orders."`
 
-	Doctor doctorCommand `cmd:"" help:"Say whether anything is wrong with what a server holds."`
-	Fence  fenceCommand  `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
+	Doctor struct{}     `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
+	Fence  fenceCommand `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
 }
 
 // command is what every command of the grammar can do.
@@ -61,7 +61,8 @@ type command interface {
 // session is one run of a command.
 type session struct {
 	Process
-	look plain.Look
+	look  plain.Look
+	given map[string]app.Source // where each setting that is not the default comes from
 }
 
 // Run runs one command and returns its exit code.
@@ -84,6 +85,7 @@ func Run(ctx context.Context, proc Process) int {
 	if !ok {
 		return s.misused(name, errors.New("this is not a command"))
 	}
+	s.given = loaded.Sources
 	return s.untilSignal(ctx, chosen)
 }
 
@@ -92,8 +94,9 @@ func Run(ctx context.Context, proc Process) int {
 // mistyped flag only where a grammar has no commands.
 func programCommands() map[string]func() (any, string) {
 	return map[string]func() (any, string){
-		"setup": func() (any, string) { return new(setupCommand), setupHelp },
-		"up":    func() (any, string) { return new(upCommand), upHelp },
+		"setup":  func() (any, string) { return new(setupCommand), setupHelp },
+		"up":     func() (any, string) { return new(upCommand), upHelp },
+		"doctor": func() (any, string) { return new(doctorCommand), doctorHelp },
 	}
 }
 

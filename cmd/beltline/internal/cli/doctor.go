@@ -3,140 +3,132 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
-	"github.com/beltline-io/beltline/internal/fence"
-	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/internal/doctor"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// askFor bounds the questions of a command that a person waits for.
-const askFor = 15 * time.Second
+// askFor bounds the questions of a command that a person waits for; the doctor
+// waits for providers, too.
+const (
+	askFor     = 15 * time.Second
+	examineFor = 3 * time.Minute
+)
 
 // nobody stands where a client needs a tenant and none is asked for.
 const nobody = "operator"
 
-// doctorCommand is `doctor`.
+const doctorHelp = "Say whether anything is wrong, what it means for orders and what to do about it: the server and its clock, streams, consumers and the bucket, " +
+	"the ledger and the fence, orders that wait or need an operator, dead letters, lanes, workers, our accounts at the providers, and the doors for callbacks. " +
+	"It changes nothing; each provider that has a worker is asked one harmless question within its rate limit. " +
+	"Give it the settings of the programs (the same file or environment): what it is not given it does not hold against the server. " +
+	"Severities: ok; note, worth knowing or not known; warning, somebody should look; fault, orders are stopped, delayed or in danger. " +
+	"Exit codes: 0 no fault, 1 at least one, 2 wrong usage or settings. " +
+	"Examples: `beltline doctor`; `beltline doctor --config beltline.yaml --monitor http://127.0.0.1:8222 --providers gamesdrop,skinsback`; `beltline doctor -o json | jq -c 'select(.severity == \"fault\")'`."
+
+// doctorCommand takes the same settings as the programs, because what is right
+// follows from them.
 type doctorCommand struct {
-	ConfigFile string     `name:"config" env:"BELTLINE_CONFIG" placeholder:"PATH" help:"YAML file with any of these settings; keys are the variables' names, in any case."`
-	Connection connection `embed:""`
+	app.Common
+	PublicURL app.BaseURL `name:"webhook-public-url" env:"WEBHOOK_PUBLIC_URL" placeholder:"URL" group:"Webhooks" help:"How providers reach the workers that they call back."`
+	Doors     app.Doors   `embed:""`
+	Serving   string      `name:"providers" placeholder:"NAMES" help:"The providers that must have a worker, separated by commas; only these are looked at."`
+	Monitor   string      `name:"monitor" placeholder:"URL" help:"The server's monitoring port, as http://127.0.0.1:8222: it tells what a client is not told."`
 	output
 }
 
-// Help is shown below the flags.
-func (*doctorCommand) Help() string {
-	return "Looks at what a server holds: whether everything is set up, whether the ledger is the one that is remembered, " +
-		"and whether buying is stopped. It changes nothing.\n\n" +
-		"Exit codes: 0 nothing is wrong, 1 something is, or the server was not reached, 2 wrong usage."
+// Check applies the rules of the command.
+func (c *doctorCommand) Check(f *app.Faults) {
+	for _, p := range c.serving() {
+		if !p.Known() {
+			f.Add("--providers", "%.32q is not a provider", string(p))
+		}
+	}
+	if u, err := url.Parse(c.Monitor); c.Monitor != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
+		f.Add("--monitor", "is not a URL like http://127.0.0.1:8222")
+	}
 }
 
-// health says how one thing is.
-type health string
+func (c *doctorCommand) serving() (all []messages.Provider) {
+	for name := range strings.SplitSeq(c.Serving, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			all = append(all, messages.Provider(name))
+		}
+	}
+	return all
+}
 
-const (
-	well  health = "ok"
-	bad   health = "BAD"
-	aside health = "-" // worth knowing, neither good nor bad
-)
-
-// symptom is one line of what the doctor found.
-type symptom struct {
-	What   string `json:"what"`
-	Health health `json:"health"`
-	Found  string `json:"found"`
-	Do     string `json:"do,omitempty"` // what somebody should do about it
+// callbacks is where each provider that calls back reaches us.
+func (c *doctorCommand) callbacks() map[messages.Provider]string {
+	all := map[messages.Provider]string{}
+	shared := map[string]string{"WEBHOOK_PUBLIC_URL": c.PublicURL.String()}
+	for _, p := range []messages.Provider{messages.SkinsBack, messages.Exchanger} {
+		served := len(c.serving()) == 0 || slices.Contains(c.serving(), p)
+		if at := ownDoor(c.Doors, p, shared)["WEBHOOK_PUBLIC_URL"]; at != "" && served {
+			all[p] = at
+		}
+	}
+	return all
 }
 
 func (c *doctorCommand) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(c.Connection.settings(), nobody)
-	if err != nil {
-		return s.failed(err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	timed, cancel := context.WithTimeout(ctx, examineFor)
 	defer cancel()
-	all := append(lookAtTopology(ctx, client.JS), lookAtLedger(ctx, client.JS)...)
-	code := app.ExitOK
-	t := s.look.Table("", "what", "found", "to do").Wrap(map[int]int{2: 80, 3: 60})
-	for _, y := range all {
-		if y.Health == bad {
-			code = app.ExitFailure
+	all := doctor.Examine(timed, doctor.Options{
+		Connect: func() (*nats.Conn, jetstream.JetStream, error) {
+			client, err := upstream.Connect(c.NATS, nobody)
+			if err != nil {
+				return nil, nil, err
+			}
+			return client.Conn, client.JS, nil
+		},
+		Settings: c.Topology(), Given: func(name string) bool { return s.given[name] > app.FromDefault },
+		Serving: c.serving(), Callbacks: c.callbacks(), Monitor: c.Monitor,
+	})
+	if ctx.Err() != nil {
+		return app.ExitSignal // half of an examination looks like a disaster
+	}
+	count := map[doctor.Severity]int{}
+	t := s.look.Table("", "what", "found", "what it means", "what to do").Wrap(map[int]int{2: 20, 3: 50, 4: 32, 5: 42})
+	for _, f := range all {
+		count[f.Severity]++
+		if c.json() {
+			body, err := json.Marshal(f)
+			if err != nil {
+				return s.failed(err)
+			}
+			s.tell("%s", body)
+			continue
 		}
-		t.Row(string(y.Health), y.What, y.Found, y.Do)
+		t.Row(painted(s.look, f.Severity), f.Check, f.Found, f.Means, f.Do)
 	}
 	if !c.json() {
 		t.Write(s.Stdout)
-		return code
 	}
-	body, err := json.Marshal(all)
-	if err != nil {
-		return s.failed(err)
+	s.say("%d looked at: %d faults, %d warnings, %d notes", len(all), count[doctor.Fault], count[doctor.Warning], count[doctor.Note])
+	if count[doctor.Fault] > 0 {
+		return app.ExitFailure
 	}
-	s.tell("%s", body)
-	return code
+	return app.ExitOK
 }
 
-// lookAtTopology looks whether everything is there. Whether it fits a program's
-// settings only that program can say.
-func lookAtTopology(ctx context.Context, js jetstream.JetStream) (all []symptom) {
-	if _, err := topology.Namespace(ctx, js); err != nil {
-		y := symptom{What: "namespace", Health: bad, Found: err.Error()}
-		if errors.Is(err, topology.ErrNotSetUp) {
-			y.Do = "run `beltline setup`"
-		}
-		all = append(all, y)
-	} else {
-		all = append(all, symptom{What: "namespace", Health: well, Found: "one and the same in bucket and ledger"})
+func painted(look plain.Look, s doctor.Severity) string {
+	switch s {
+	case doctor.OK:
+		return look.Good(string(s))
+	case doctor.Fault:
+		return look.Bad(strings.ToUpper(string(s)))
+	case doctor.Note, doctor.Warning:
 	}
-	missing := 0
-	for _, p := range messages.Providers() {
-		for _, name := range []string{p.PlaceConsumer(), p.FollowConsumer()} {
-			if _, err := js.Consumer(ctx, messages.StreamCommands, name); err != nil {
-				missing++
-				all = append(all, symptom{"consumer " + name, bad, err.Error(), "run `beltline setup`; no command is lost meanwhile"})
-			}
-		}
-	}
-	if missing == 0 {
-		all = append(all, symptom{What: "consumers", Health: well, Found: "all are there"})
-	}
-	return all
-}
-
-// lookAtLedger looks whether the ledger is the one that is remembered.
-func lookAtLedger(ctx context.Context, js jetstream.JetStream) []symptom {
-	r, finding, err := fence.Inspect(ctx, js)
-	if err != nil {
-		return []symptom{{"ledger", bad, err.Error(), ""}}
-	}
-	all := []symptom{{"ledger", well, fmt.Sprintf("%d events, the last at %d; created %s, epoch %s",
-		r.Ledger.Messages, r.Ledger.LastSeq, r.Ledger.Created.UTC().Format(time.RFC3339), r.Ledger.Epoch), ""}}
-	switch {
-	case finding != "":
-		all = append(all, symptom{"memory", bad, finding, "find out who restored or recreated it before anything is bought again"})
-	case r.Mark == nil:
-		all = append(all, symptom{"memory", aside, "nothing is remembered of the ledger yet", "a worker or the dispatcher writes it down as it starts"})
-	default:
-		all = append(all, symptom{"memory", well, fmt.Sprintf("remembered up to %d, by %s", r.Mark.Seq, r.Mark.By), ""})
-	}
-	st := r.State
-	switch {
-	case st.Tripped:
-		all = append(all, symptom{
-			"fence", bad, fmt.Sprintf("buying is stopped since %s by %s (%s): %s", st.Since.Local().Format(timeForm), st.By, st.Why, st.Found),
-			"bring the right ledger back, or accept this one: `beltline fence clear --by NAME --reason TEXT`",
-		})
-	case st.Cleared != nil:
-		all = append(all, symptom{"fence", well, fmt.Sprintf("open; cleared %s by %s at %d: %s",
-			st.Cleared.At.Local().Format(timeForm), st.Cleared.By, st.Cleared.Seq, st.Cleared.Reason), ""})
-	default:
-		all = append(all, symptom{"fence", well, "open, and never was closed", ""})
-	}
-	return all
+	return string(s)
 }

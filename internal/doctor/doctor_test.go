@@ -1,0 +1,187 @@
+package doctor_test
+
+import (
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/doctor"
+	"github.com/beltline-io/beltline/internal/fence"
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+)
+
+func TestExamine_FindsNothingWrongWhereNothingIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	for _, f := range w.examine(w.options()) {
+		if f.Severity != doctor.OK {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// seeded is one thing that is wrong, and what the doctor must call it.
+type seeded struct {
+	name  string
+	plan  plan
+	spoil func(t *testing.T, w *world, o *doctor.Options)
+	check string // of the one fault
+	says  string
+}
+
+func TestExamine_NamesEachSeededFault(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []seeded{
+		{name: "no server", check: "nats", says: "connection refused|no servers", spoil: func(t *testing.T, w *world, o *doctor.Options) {
+			o.Connect = func() (*nats.Conn, jetstream.JetStream, error) {
+				_, err := nats.Connect("nats://127.0.0.1:1")
+				return nil, nil, err
+			}
+		}},
+		{name: "a stream is missing", check: "stream DLQ", says: "missing", spoil: func(t *testing.T, w *world, _ *doctor.Options) {
+			ok(t, w.js.DeleteStream(t.Context(), messages.StreamDLQ))
+		}},
+		{name: "the ledger forgets", check: "stream EVENTS", says: "max_age is 1h0m0s, not 0s", spoil: func(t *testing.T, w *world, _ *doctor.Options) {
+			w.change(t, messages.StreamEvents, func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour })
+		}},
+		{name: "a consumer is missing", check: "consumer COMMANDS/worker-gamesdrop-follow", says: "missing", spoil: func(t *testing.T, w *world, _ *doctor.Options) {
+			ok(t, w.js.DeleteConsumer(t.Context(), messages.StreamCommands, messages.GamesDrop.FollowConsumer()))
+		}},
+		{name: "another rate limit", check: "stream PERMITS_GAMESDROP", says: "beltline.rate is 30/1s, not 10/1s", spoil: func(_ *testing.T, _ *world, o *doctor.Options) {
+			ps := o.Settings.Providers[messages.GamesDrop]
+			ps.Rate = providers.Rate{Requests: 10, Window: time.Second}
+			o.Settings.Providers[messages.GamesDrop] = ps
+		}},
+		{name: "a clock is wrong", check: "clock", says: "ahead of the server", spoil: func(_ *testing.T, _ *world, o *doctor.Options) {
+			o.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		}},
+		{name: "buying is stopped", check: "fence", says: "buying is stopped since .* by w1 .*knows order acme/a", spoil: func(t *testing.T, w *world, _ *doctor.Options) {
+			fence.New(w.nc, w.js, fence.Options{Instance: "w1"}).Surprised(t.Context(), "a shop knows order acme/a")
+		}},
+		{
+			name: "a worker is missing", check: "worker-gamesdrop", says: "none runs; 0 commands wait", plan: plan{without: []messages.Provider{messages.GamesDrop}},
+		},
+		{name: "credentials are refused", check: "account gamesdrop", says: "refused by the provider: INVALID_TOKEN", plan: plan{token: "another"}},
+		{name: "no callback arrives", check: "callbacks skinsback", says: "refused", spoil: func(_ *testing.T, w *world, _ *doctor.Options) { w.front.Close() }},
+		{name: "something else answers callbacks", check: "callbacks skinsback", says: "something else answers", spoil: func(_ *testing.T, w *world, o *doctor.Options) {
+			o.Callbacks[messages.SkinsBack] = w.drop.URL()
+		}},
+		{
+			name: "a power cut takes back what was stored", check: "durability", says: "sync_interval is 2m0s",
+			plan: plan{server: func(o *server.Options) { o.SyncAlways = false }},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.plan)
+			o := w.options()
+			if tt.spoil != nil {
+				tt.spoil(t, w, &o)
+			}
+			all := w.examine(o)
+			if diff := cmp.Diff([]string{tt.check}, checks(all, doctor.Fault)); diff != "" {
+				t.Fatalf("%s\n%+v", diff, all)
+			}
+			i := slices.IndexFunc(all, func(f doctor.Finding) bool { return f.Severity == doctor.Fault })
+			if !regexp.MustCompile(tt.says).MatchString(all[i].Found) {
+				t.Errorf("%q does not say %q", all[i].Found, tt.says)
+			}
+		})
+	}
+}
+
+func TestExamine_AServerWithoutJetStreamIsOneFault(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t, natstest.WithListener(), natstest.Configure(func(o *server.Options) { o.JetStream = false }))
+	all := doctor.Examine(t.Context(), doctor.Options{
+		Connect: func() (*nats.Conn, jetstream.JetStream, error) {
+			nc := srv.Conn(t)
+			js, err := jetstream.New(nc)
+			return nc, js, err
+		},
+		Settings: topology.Default(),
+	})
+	if got := checks(all, doctor.Fault); len(got) != 1 || got[0] != "jetstream" {
+		t.Errorf("found %+v", all)
+	}
+}
+
+func TestExamine_AServerWithNothingOnItIsToldInAFewLines(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t, natstest.WithListener())
+	all := doctor.Examine(t.Context(), doctor.Options{
+		Connect: func() (*nats.Conn, jetstream.JetStream, error) {
+			nc := srv.Conn(t)
+			js, err := jetstream.New(nc)
+			return nc, js, err
+		},
+		Settings: topology.Default(),
+	})
+	if diff := cmp.Diff([]string{"streams", "dispatcher"}, checks(all, doctor.Fault)); diff != "" {
+		t.Errorf("%s\n%+v", diff, all)
+	}
+}
+
+func TestExamine_WhatNobodyCouldSayIsUnknownAndNotWell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	o := w.options()
+	o.Monitor = ""
+	all := w.examine(o)
+	if diff := cmp.Diff([]string{"durability"}, checks(all, doctor.Note)); diff != "" {
+		t.Errorf("%s\n%+v", diff, all)
+	}
+	o.Monitor = w.drop.URL()
+	all = w.examine(o)
+	if got := checks(all, doctor.Warning); len(got) != 1 || got[0] != "monitor" || len(checks(all, doctor.Fault)) > 0 {
+		t.Errorf("found %+v", all)
+	}
+}
+
+func TestExamine_NamesWhatSomebodyShouldLookAt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan{})
+	_, err := w.js.Publish(t.Context(), "orders.acme.submit", []byte("not JSON"))
+	ok(t, err)
+	m, err := w.nc.Request(messages.OperatorServiceSubject("lane"), []byte(`{"provider":"gamesdrop","action":"pause","by":"ann"}`), patience)
+	if err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
+		t.Fatalf("not paused: %v", err)
+	}
+	w.await("the dead letter is there", func() bool {
+		s, err := w.js.Stream(t.Context(), messages.StreamDLQ)
+		return err == nil && s.CachedInfo().State.Msgs == 1
+	})
+	all := w.examine(w.options())
+	if diff := cmp.Diff([]string{"dead letters", "lane gamesdrop"}, checks(all, doctor.Warning)); diff != "" {
+		t.Errorf("%s\n%+v", diff, all)
+	}
+	if len(checks(all, doctor.Fault)) > 0 {
+		t.Errorf("found %+v", all)
+	}
+}
+
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) change(t *testing.T, stream string, edit func(*jetstream.StreamConfig)) {
+	t.Helper()
+	s, err := w.js.Stream(t.Context(), stream)
+	ok(t, err)
+	c := s.CachedInfo().Config
+	edit(&c)
+	_, err = w.js.UpdateStream(t.Context(), c)
+	ok(t, err)
+}
