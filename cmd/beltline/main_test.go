@@ -18,6 +18,8 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // startWithin is how long a stage may take to be ready on a loaded machine.
@@ -31,10 +33,12 @@ func TestMain(m *testing.M) {
 //
 //	nats             a server with nothing on it
 //	stage            the demonstration's stage: dispatcher, workers, fake providers
-//	awaits ID STATE  waits until an order of tenant acme has been in the state
+//	awaits ID STATE  waits until an order of tenant acme has been in the state;
+//	                 unresolved:operator until an operator has all the evidence
 //	exits N cmd…     runs a command, which must end with exit code N
 //	steam-balance N  sets our balance at the fake BalanceSteam
 //	steam-bought N   says how many purchases its books must hold
+//	steam-fault KIND plans a fault for the next topup at the fake BalanceSteam
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -46,7 +50,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"nats": startNATS(t), "stage": openStage, "awaits": awaits, "exits": exits,
-			"steam-balance": steamBalance, "steam-bought": steamBought,
+			"steam-balance": steamBalance, "steam-bought": steamBought, "steam-fault": steamFault,
 		},
 	})
 }
@@ -98,15 +102,29 @@ func awaits(ts *testscript.TestScript, _ bool, args []string) {
 	feed, err := client.Events(ctx, messages.OrderEvents(client.Tenant, args[0]), 1)
 	ts.Check(err)
 	for news := range feed {
-		if news.Err == nil && string(news.Event.State) == args[1] {
+		if news.Err != nil {
+			continue
+		}
+		if string(news.Event.State) == args[1] || args[1] == "unresolved:operator" && witnessed(news.Event) {
 			return
 		}
 	}
 	ts.Fatalf("%s was never %s", args[0], args[1])
 }
 
+// witnessed reports whether an operator has an order with the balance after it,
+// the last thing that is found out by itself.
+func witnessed(e *messages.Event) bool {
+	seen, _ := e.Evidence["witness"].(map[string]any)
+	return e.State == messages.Unresolved && e.NeedsOperator && seen["balance_after"] != nil
+}
+
 func steamBalance(ts *testscript.TestScript, _ bool, args []string) {
 	stageOf(ts).Steam.SetBalance(args[0])
+}
+
+func steamFault(ts *testscript.TestScript, _ bool, args []string) {
+	stageOf(ts).Steam.Door().Faults.Once(balancesteamtest.OpTopup, providertest.Fault{Kind: providertest.FaultKind(args[0])})
 }
 
 func steamBought(ts *testscript.TestScript, _ bool, args []string) {

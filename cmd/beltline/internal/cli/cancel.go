@@ -29,7 +29,10 @@ func (*cancelCommand) Help() string {
 }
 
 // Check applies the rules of the command.
-func (c *cancelCommand) Check(f *app.Faults) { positive(f, "--timeout", c.Timeout) }
+func (c *cancelCommand) Check(f *app.Faults) {
+	orderID(f, c.ID)
+	positive(f, "--timeout", c.Timeout)
+}
 
 func positive(f *app.Faults, name string, d time.Duration) {
 	if d <= 0 {

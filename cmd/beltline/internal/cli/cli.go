@@ -27,16 +27,20 @@ const description = "Beltline buys digital goods for other systems: orders in ov
 type Process struct {
 	app.Process
 	Stdin          io.Reader
+	StdinTerminal  bool
 	StdoutTerminal bool
 }
 
 // Main runs the command in this process and ends the process.
 func Main() {
-	info, err := os.Stdout.Stat()
 	os.Exit(Run(context.Background(), Process{ //nolint:forbidigo // the one end of this program
-		Process: app.ThisProcess(), Stdin: os.Stdin,
-		StdoutTerminal: err == nil && info.Mode()&os.ModeCharDevice != 0,
+		Process: app.ThisProcess(), Stdin: os.Stdin, StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout),
 	}))
+}
+
+func terminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // root is the grammar. Setup, Up and Doctor are read by themselves, as the
@@ -47,7 +51,9 @@ type root struct {
 	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 31 orders, and a table of what became of them."`
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
-	Order orderCommand `cmd:"" help:"Submit, show, follow, cancel and confirm orders."`
+	Order orderCommand `cmd:"" help:"Submit, show, list, follow, cancel and confirm orders."`
+
+	Resolve resolveCommand `cmd:"" help:"Show all that is known of an order that nobody can look up, and decide about it."`
 
 	Doctor struct{}     `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
 	Fence  fenceCommand `cmd:"" help:"Let buying go on after the ledger was found older, or another."`

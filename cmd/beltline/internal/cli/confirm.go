@@ -28,7 +28,10 @@ func (*confirmCommand) Help() string {
 }
 
 // Check applies the rules of the command.
-func (c *confirmCommand) Check(f *app.Faults) { positive(f, "--timeout", c.Timeout) }
+func (c *confirmCommand) Check(f *app.Faults) {
+	orderID(f, c.ID)
+	positive(f, "--timeout", c.Timeout)
+}
 
 func (c *confirmCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)

@@ -17,6 +17,7 @@ type orderCommand struct {
 
 	Submit  submitCommand  `cmd:"" help:"Submit orders and wait for what becomes of them."`
 	Get     getCommand     `cmd:"" help:"Show where an order stands."`
+	List    listCommand    `cmd:"" help:"List orders: of one tenant, or of all."`
 	History historyCommand `cmd:"" help:"Show all events of an order."`
 	Watch   watchCommand   `cmd:"" help:"Follow events as they happen."`
 	Cancel  cancelCommand  `cmd:"" help:"Ask for an order to be canceled, and wait for the answer."`
@@ -25,16 +26,22 @@ type orderCommand struct {
 
 // tenantFlag says whose orders are meant.
 type tenantFlag struct {
-	Name string `name:"tenant" env:"BELTLINE_TENANT" placeholder:"NAME" help:"The tenant whose orders are meant; required."`
+	Name string `name:"tenant" env:"BELTLINE_TENANT" placeholder:"NAME" help:"The tenant whose orders are meant; required, but for list."`
 }
 
-// Check applies the rules of the section.
+// Check applies the rules of the section. Whether a tenant is needed depends on
+// the command: see withClient.
 func (t *tenantFlag) Check(f *app.Faults) {
-	switch {
-	case t.Name == "":
-		f.Add("BELTLINE_TENANT", "is required; set it, or use --tenant")
-	case !messages.ValidTenant(t.Name):
+	if t.Name != "" && !messages.ValidTenant(t.Name) {
 		f.Add("BELTLINE_TENANT", "must be 1 to 64 letters, digits, - and _, and neither `unknown` nor begin with _")
+	}
+}
+
+// orderID faults an id that no order can have: that is a slip of the hand, and
+// asking for it would only say that there is no such order.
+func orderID(f *app.Faults, id string) {
+	if !messages.ValidToken(id) {
+		f.Add("id", "must be 1 to 64 letters, digits, - and _")
 	}
 }
 
@@ -60,7 +67,7 @@ func (c *connection) Check(f *app.Faults) {
 
 // output is how results are written.
 type output struct {
-	Output string `name:"output" short:"o" enum:"text,json" default:"text" help:"text, or json: whole events, one a line."`
+	Output string `name:"output" short:"o" enum:"table,json,text" default:"table" help:"table: for people (text is the same); or json: everything, one object a line."`
 }
 
 func (o output) json() bool { return o.Output == "json" }
@@ -76,7 +83,13 @@ type withClient struct {
 	task   orderTask
 }
 
+// forAllTenants is a task that needs no tenant.
+type forAllTenants interface{ forAllTenants() }
+
 func (w *withClient) run(ctx context.Context, s *session) int {
+	if _, all := w.task.(forAllTenants); !all && w.orders.Tenant.Name == "" {
+		return s.misused(path(s.Args), app.Misconfigured("BELTLINE_TENANT", "is required; set it, or use --tenant"))
+	}
 	client, err := upstream.Connect(w.orders.Connection.settings(), w.orders.Tenant.Name)
 	if err != nil {
 		return s.failed(err)

@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
@@ -14,7 +14,10 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-const timeForm = "2006-01-02 15:04:05.000"
+const timeForm = plain.TimeForm
+
+// evidenceWidth is how long lines of evidence are.
+const evidenceWidth = 90
 
 // getCommand is `order get`.
 type getCommand struct {
@@ -29,6 +32,9 @@ func (*getCommand) Help() string {
 		"Example:\n\n  beltline order get ord-2026-000123 --tenant acme"
 }
 
+// Check applies the rules of the command.
+func (c *getCommand) Check(f *app.Faults) { orderID(f, c.ID) }
+
 func (c *getCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
 	e, err := client.Last(ctx, c.ID)
 	if err != nil {
@@ -40,14 +46,22 @@ func (c *getCommand) do(ctx context.Context, s *session, client *upstream.Client
 		}
 		return app.ExitOK
 	}
-	t := s.look.Table("order", e.OrderID).Wrap(map[int]int{2: 90})
+	s.tellFacts(e)
+	if e.NeedsOperator && e.State == messages.Unresolved {
+		s.say("an operator decides about it: `beltline resolve %s`", e.Key())
+	}
+	return app.ExitOK
+}
+
+// tellFacts writes what is known of an order as a table.
+func (s *session) tellFacts(e *messages.Event) {
+	t := s.look.Table("order", e.OrderID)
 	for _, row := range facts(e, s.look) {
 		if row[1] != "" {
 			t.Row(row[0], row[1])
 		}
 	}
 	t.Write(s.Stdout)
-	return app.ExitOK
 }
 
 // facts lists what is known of an order.
@@ -56,17 +70,19 @@ func facts(e *messages.Event, look plain.Look) [][2]string {
 		{"tenant", e.Tenant},
 		{"buys", string(e.Provider) + " " + string(e.Kind)},
 		{"state", look.Paint(e.State, plain.Outcome(e))},
-		{"meaning", plain.Why(e)},
+		{"meaning", plain.Tree(plain.Why(e), evidenceWidth)},
 		{"since", e.Time.Local().Format(timeForm)},
 		{"attempts", strconv.Itoa(e.Attempt)},
 		{"cost", plain.Spent(e)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.ProviderRef)) {
-		rows = append(rows, [2]string{"provider's " + name, e.ProviderRef[name]})
+		rows = append(rows, [2]string{"provider's " + plain.Clean(name), plain.Clean(e.ProviderRef[name])})
 	}
-	rows = append(rows, [2]string{"deliverable", string(e.Deliverable)})
+	if e.Deliverable != nil {
+		rows = append(rows, [2]string{"deliverable", plain.Tree(e.Deliverable, evidenceWidth)})
+	}
 	if e.Action != nil {
-		rows = append(rows, [2]string{"to do", e.Action.URL + " " + e.Action.Instruction})
+		rows = append(rows, [2]string{"to do", plain.Tree(e.Action, evidenceWidth)})
 	}
 	for _, moment := range []struct {
 		name string
@@ -77,7 +93,7 @@ func facts(e *messages.Event, look plain.Look) [][2]string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Evidence)) {
-		rows = append(rows, [2]string{"evidence: " + name, fmt.Sprint(e.Evidence[name])})
+		rows = append(rows, [2]string{"evidence: " + plain.Clean(strings.ReplaceAll(name, "_", " ")), plain.Tree(e.Evidence[name], evidenceWidth)})
 	}
 	return rows
 }
@@ -93,6 +109,9 @@ func (*historyCommand) Help() string {
 	return "Exit codes: 0 shown, 1 not reached, 2 wrong usage, 3 no such order.\n\n" +
 		"Example:\n\n  beltline order history ord-2026-000123 --tenant acme --output json"
 }
+
+// Check applies the rules of the command.
+func (c *historyCommand) Check(f *app.Faults) { orderID(f, c.ID) }
 
 func (c *historyCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
 	all, err := client.History(ctx, c.ID)

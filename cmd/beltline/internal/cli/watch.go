@@ -19,9 +19,16 @@ type watchCommand struct {
 // Help is shown below the flags.
 func (*watchCommand) Help() string {
 	return "Lines are time, order, from and to, and why; --output json writes whole events. " +
-		"If the connection is lost, it goes on where it was.\n\n" +
-		"Exit codes: 0 the order has ended or waits for an operator, or Ctrl-C; 1 not reached; 2 wrong usage; 3 no such order.\n\n" +
+		"If the connection is lost, it goes on where it was. An order that waits for an operator has not ended.\n\n" +
+		"Exit codes: 0 the order has ended, or Ctrl-C; 1 not reached; 2 wrong usage; 3 no such order.\n\n" +
 		"Examples:\n\n  beltline order watch --tenant acme\n  beltline order watch ord-2026-000123 --tenant acme"
+}
+
+// Check applies the rules of the command.
+func (c *watchCommand) Check(f *app.Faults) {
+	if c.ID != "" {
+		orderID(f, c.ID)
+	}
 }
 
 func (c *watchCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
@@ -44,21 +51,33 @@ func (c *watchCommand) do(ctx context.Context, s *session, client *upstream.Clie
 	if c.ID == "" {
 		s.say("following all orders of %s; Ctrl-C ends it", client.Tenant)
 	}
-	seen := states{}
+	return c.follow(s, feed)
+}
+
+// follow writes the events as they come, until the order has ended or the feed
+// does, which is when somebody asks for it.
+func (c *watchCommand) follow(s *session, feed <-chan upstream.EventNews) int {
+	seen, asked := states{}, false
 	for news := range feed {
 		if news.Err != nil {
 			s.say("beltline: %s", news.Err)
 			continue
 		}
+		e := news.Event
 		if c.json() {
-			if err := s.writeEvent(news.Event); err != nil {
+			if err := s.writeEvent(e); err != nil {
 				return s.failed(err)
 			}
 		} else {
-			s.tell("%s", seen.line(s.look, news.Event))
+			s.tell("%s", seen.line(s.look, e))
 		}
-		if c.ID != "" && !c.After && plain.Settled(news.Event) {
+		switch {
+		case c.ID == "":
+		case e.Terminal() && !c.After:
 			return app.ExitOK
+		case !e.Terminal() && plain.Settled(e) && !asked:
+			asked = true
+			s.say("%s waits for an operator: `beltline resolve %s`; still following, Ctrl-C ends it", c.ID, e.Key())
 		}
 	}
 	return app.ExitOK

@@ -50,6 +50,9 @@ func (l Look) Good(s string) string { return l.escape(text.Colors{text.FgGreen},
 // Bad colors bad news.
 func (l Look) Bad(s string) string { return l.escape(text.Colors{text.FgRed}, s) }
 
+// moreIsKnown stands for an event that leaves an order where it was, with an operator.
+const moreIsKnown = "more is known for the operator: evidence was gathered"
+
 // Line renders an event as one line: time, order, from → to, why. from is the
 // state before, or empty.
 func (l Look) Line(e *messages.Event, from messages.Type) string {
@@ -64,7 +67,7 @@ func (l Look) Line(e *messages.Event, from messages.Type) string {
 	pad := strings.Repeat(" ", max(0, 27-len([]rune(move))))
 	why := Why(e)
 	if e.Type == from && e.Type == messages.Unresolved && e.NeedsOperator {
-		why = "more is known for the operator: evidence was gathered"
+		why = moreIsKnown
 	}
 	return fmt.Sprintf("%s  %-18s %s%s %s", e.Time.Local().Format("15:04:05.000"), e.OrderID, l.Paint(e.Type, move), pad, why)
 }

@@ -62,6 +62,10 @@ func Cause(e *messages.Event) string {
 	if e.Error == nil {
 		return ""
 	}
+	return strings.ReplaceAll(Clean(cause(e)), "\n", " ")
+}
+
+func cause(e *messages.Event) string {
 	text := e.Error.Code
 	if words, ok := codes[e.Error.Code]; ok {
 		text = words
@@ -132,7 +136,7 @@ func Why(e *messages.Event) string {
 
 func quoted(reason any) string {
 	if text, ok := reason.(string); ok && text != "" {
-		return ": " + text
+		return ": " + strings.ReplaceAll(Clean(text), "\n", " ")
 	}
 	return ""
 }
