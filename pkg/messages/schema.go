@@ -129,7 +129,7 @@ func eventSchema() schema {
 		"deliverable": schema{"type": []string{"object", "null"}, "description": "What was bought; sealed where seal_to was given."},
 		"finality":    orNullSchema(known([]Finality{Final, ProviderAccepted})),
 		"action":      orNullSchema(schema{"$ref": "#/$defs/action"}), "error": orNullSchema(schema{"$ref": "#/$defs/error"}),
-		"evidence":       schema{"type": []string{"object", "null"}},
+		"evidence":       evidenceSchema(),
 		"needs_operator": schema{"type": "boolean"},
 		"lease_until":    nullableTime("Until then only the owner of placing may act."),
 		"retry_at":       nullableTime("When it will be placed again."),
