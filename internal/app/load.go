@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/beltline-io/beltline/internal/secret"
+	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -34,6 +35,10 @@ type Loaded struct {
 	Effective map[string]string
 	// Sources says where a setting comes from that is not the default.
 	Sources map[string]Source
+	// Settings are all of them, for people, in the order of their names.
+	Settings []Setting
+	// Deadlines are the limits and times of the providers, as they follow.
+	Deadlines map[messages.Provider]topology.ProviderSettings
 }
 
 // ExitError is returned by [Load] when --help or --version was answered: the
@@ -46,6 +51,8 @@ func (e ExitError) Error() string { return fmt.Sprintf("nothing more to do, code
 // Load fills grammar, a pointer to a struct of sections (and commands) with
 // kong's tags, from flag, environment, file and default, the first one winning.
 // It fails with an [ExitError], or with a *[ConfigError] that names every fault.
+// With that it returns what could be read, to be shown and not to be used; nil
+// where nothing could.
 func Load(grammar any, in Input) (*Loaded, error) {
 	commons := prepare(reflect.ValueOf(grammar).Elem())
 	l := &loader{in: in, envs: map[*kong.Value]string{}, faults: &Faults{given: map[string]Source{}}}
@@ -58,10 +65,11 @@ func Load(grammar any, in Input) (*Loaded, error) {
 		return nil, err
 	}
 	l.check(ctx, commons)
-	if err := l.faults.Err(); err != nil {
-		return nil, err
+	loaded := &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources(), Settings: l.settings(ctx)}
+	for _, c := range commons {
+		loaded.Deadlines = c.settings
 	}
-	return &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources()}, nil
+	return loaded, l.faults.Err()
 }
 
 // loader is the state of one Load.
@@ -70,6 +78,7 @@ type loader struct {
 	envs   map[*kong.Value]string
 	faults *Faults
 	file   map[string]fileValue
+	path   string // of the file
 	opened bool
 	all    []*kong.Flag
 }
@@ -182,7 +191,7 @@ func (l *loader) open(ctx *kong.Context) {
 	if path == "" {
 		return
 	}
-	l.file = readFile(path, l.faults)
+	l.path, l.file = path, readFile(path, l.faults)
 	known := Variables()
 	for _, env := range l.envs {
 		known[env] = true
