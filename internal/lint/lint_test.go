@@ -56,6 +56,9 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"cmd/worker-gamesdrop/main.go":      strings.Replace(ours("pkg/providers/skinsback"), "package p", "package main", 1),
 			"pkg/providers/providertest/a.go":   ours("pkg/providers/gamesdrop"),
 			"internal/dispatcher/sweep/a.go":    ours("internal/worker"),
+			"pkg/messages/b.go":                 ours("pkg/client"),
+			"pkg/client/a.go":                   ours("internal/ledger"),
+			"internal/worker/b.go":              ours("pkg/client"),
 			"pkg/providers/gamesdrop/x/deep.go": ours("pkg/providers/balancesteam/balancesteamtest"),
 		},
 		good: map[string]string{
@@ -67,6 +70,9 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"internal/worker/a.go":                      ours("pkg/providers"),
 			"internal/dispatcher/a.go":                  ours("internal/dispatcher/sweep"),
 			"cmd/worker-gamesdrop/main.go":              strings.Replace(ours("pkg/providers/gamesdrop"), "package p", "package main", 1),
+			"pkg/client/a.go":                           ours("pkg/messages"),
+			"pkg/client/a_test.go":                      ours("internal/programs"),
+			"cmd/beltline/internal/upstream/a.go":       ours("pkg/client"),
 		},
 	},
 	"libraries are used only where they belong": {
@@ -79,6 +85,9 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"internal/worker/b.go":     imports("github.com/shopspring/decimal"),
 			"internal/worker/c.go":     imports("github.com/alecthomas/kong"),
 			"internal/order/b_test.go": imports("github.com/stretchr/testify/require"),
+			"pkg/client/a.go":          imports("github.com/nats-io/nats-server/v2/server"),
+			"pkg/client/b.go":          imports("github.com/rs/zerolog"),
+			"pkg/clients/a.go":         imports("github.com/nats-io/nats.go"),
 		},
 		good: map[string]string{
 			"pkg/money/a.go":           imports("github.com/shopspring/decimal"),
@@ -87,6 +96,8 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"internal/app/a_test.go":   imports("github.com/nats-io/nats-server/v2/server"),
 			"cmd/beltline/main.go":     imports("github.com/nats-io/nats-server/v2/server"),
 			"internal/order/a_test.go": imports("github.com/nats-io/nats.go"),
+			"pkg/client/a.go":          imports("github.com/nats-io/nats.go/jetstream"),
+			"pkg/client/a_test.go":     imports("github.com/nats-io/nats-server/v2/server"),
 		},
 	},
 	"every package says what it promises": {

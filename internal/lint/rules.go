@@ -17,7 +17,7 @@ func Rules() []Rule {
 		},
 		{
 			Name:  "libraries are used only where they belong",
-			Why:   "an upstream that imports pkg/ must not get NATS, and only one binary may carry the server",
+			Why:   "an upstream that imports pkg/ must not get NATS unless it imports the client, and only one binary may carry the server",
 			Check: libraries,
 		},
 		{

@@ -1,0 +1,294 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/pkg/client"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+func TestSubmit_ReturnsWhenTheOrderIsStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	receipt, err := r.connect(nil).Submit(within(t), order("a"))
+	if err != nil || receipt.Seq != 1 {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	want := `{"v":1,"id":"a","provider":"exchanger","kind":"partner_payout","params":{"method_id":"3","account":"4100111222333"}}`
+	if got := r.stored(messages.SubmitRequest); len(got) != 1 || got[0] != want {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestSubmit_AnOrderWithFaultsIsNotSentAndAllOfThemAreTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.connect(nil)
+	_, err := c.Submit(within(t), client.Order{ID: "a b", Params: messages.OfferParams{OfferID: 1001}})
+	var invalid *messages.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Faults) != 2 || invalid.Faults[0].Pointer != "/id" || invalid.Faults[1].Pointer != "/max_cost" {
+		t.Errorf("%v", err)
+	}
+	if _, err = c.SubmitJSON(within(t), []byte(`{"v":1}`)); !errors.As(err, &invalid) {
+		t.Errorf("JSON: %v", err)
+	}
+	if _, err = c.Submit(within(t), client.Order{ID: "a"}); !errors.As(err, &invalid) || invalid.Faults[0].Pointer != "/params" {
+		t.Errorf("no params: %v", err)
+	}
+	if _, err = c.Cancel(within(t), "a.b", ""); !errors.As(err, &invalid) {
+		t.Errorf("cancel: %v", err)
+	}
+	if got := r.stored(messages.SubmitRequest); len(got) != 0 {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestSubmit_WaitsForAServerThatIsAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), nil)
+	p.setAway(true)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Submit(within(t), order("a"))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("submitted to nobody: %v", err)
+	case <-time.After(300 * time.Millisecond): // it has tried by now, on most machines
+	}
+	p.setAway(false)
+	if err := <-done; err != nil || len(r.stored(messages.SubmitRequest)) != 1 {
+		t.Errorf("%v; stored: %s", err, r.stored(messages.SubmitRequest))
+	}
+}
+
+// The server has stored the order and the acknowledgement is lost with the
+// connection.
+func TestSubmit_AfterALostAcknowledgementTheSameBytesAreSentAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), nil)
+	p.loseAnswer(`"stream":"ORDERS"`, 2)
+	receipt, err := c.Submit(within(t), order("a"))
+	if err != nil || receipt.Seq != 3 {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	got := r.stored(messages.SubmitRequest)
+	if len(got) != 3 || got[0] != got[1] || got[1] != got[2] {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestSubmit_AcrossARestartOfTheServerIsStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.connect(nil)
+	r.server.Stop()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Submit(within(t), order("a"))
+		done <- err
+	}()
+	r.server.Restart(t)
+	if err := <-done; err != nil || len(r.stored(messages.SubmitRequest)) == 0 {
+		t.Errorf("%v; stored: %s", err, r.stored(messages.SubmitRequest))
+	}
+}
+
+func TestSubmit_WhatWasSentAndNotAcknowledgedIsUnknownAndNotFailed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), nil)
+	p.loseAnswer(`"stream":"ORDERS"`, 1)
+	ctx, cancel := context.WithCancel(within(t))
+	go func() {
+		<-p.seen
+		p.setAway(true)
+		cancel()
+	}()
+	_, err := c.Submit(ctx, order("a"))
+	if !errors.Is(err, client.ErrFateUnknown) || errors.Is(err, client.ErrNotStored) || len(r.stored(messages.SubmitRequest)) == 0 {
+		t.Errorf("%v; stored: %s", err, r.stored(messages.SubmitRequest))
+	}
+}
+
+func TestSubmit_WhatNeverLeftIsNotStoredAndIsNotSentLater(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), nil)
+	if _, err := c.Submit(within(t), order("first")); err != nil {
+		t.Fatal(err)
+	}
+	r.server.Stop()
+	p.setAway(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := c.Submit(ctx, order("a"))
+	known := errors.Is(err, client.ErrNotStored) && errors.Is(err, context.DeadlineExceeded)
+	// The client may have written before it learned that nobody is there; then it
+	// must say that it does not know.
+	if !known && !errors.Is(err, client.ErrFateUnknown) {
+		t.Errorf("%v", err)
+	}
+	r.server.Restart(t)
+	p.setAway(false)
+	if _, err := c.Submit(within(t), order("last")); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.stored(messages.SubmitRequest); len(got) != 2 {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestSubmit_ADuplicateIsNotStoredAndIsSentAgain(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, natstest.WithListener())
+	duplicate, ack := body(`{"stream":"ORDERS","seq":3,"duplicate":true}`), body(`{"stream":"ORDERS","seq":7}`)
+	asked := answerer(t, s.Conn(t), "orders.acme.submit", duplicate, ack)
+	receipt, err := connect(t, s.URL(), nil).Submit(within(t), order("a"))
+	if err != nil || receipt.Seq != 7 || asked() != 2 {
+		t.Errorf("%+v after %d requests, %v", receipt, asked(), err)
+	}
+}
+
+func TestSubmit_AlwaysADuplicateIsAnErrorThatSaysSo(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, natstest.WithListener())
+	asked := answerer(t, s.Conn(t), "orders.acme.submit", body(`{"stream":"ORDERS","seq":3,"duplicate":true}`))
+	_, err := connect(t, s.URL(), nil).Submit(within(t), order("a"))
+	if !errors.Is(err, client.ErrNotStored) || !strings.Contains(err.Error(), "duplicate") || asked() != 5 {
+		t.Errorf("after %d requests: %v", asked(), err)
+	}
+}
+
+func TestSubmit_WaitsForRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	filler := make([]byte, 200<<10)
+	for {
+		if _, err := r.js.Publish(within(t), "orders.other.submit", filler); err != nil {
+			var api *jetstream.APIError
+			if !errors.As(err, &api) || api.ErrorCode != 10077 {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	// Room enough for small messages would make the test prove nothing.
+	for range 10_000 {
+		if _, err := r.js.Publish(within(t), "orders.other.submit", filler[:100]); err != nil {
+			break
+		}
+	}
+	tries := make(chan *nats.Msg, 100)
+	nc := r.server.Conn(t)
+	if _, err := nc.ChanSubscribe("orders.acme.submit", tries); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c := r.connect(nil)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Submit(within(t), order("a"))
+		done <- err
+	}()
+	for range 2 {
+		select {
+		case <-tries:
+		case err := <-done:
+			t.Fatalf("it did not wait: %v", err)
+		}
+	}
+	s, err := r.js.Stream(within(t), messages.StreamOrders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSubmit_WhereNothingIsSetUpSaysSo(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, natstest.WithListener())
+	c := connect(t, s.URL(), func(o *client.Options) { o.AnswerWithin = 100 * time.Millisecond })
+	_, err := c.Submit(within(t), order("a"))
+	if !errors.Is(err, client.ErrNotStored) || !strings.Contains(err.Error(), "no stream takes orders") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCancel_IsNotSentAgainOnceItMayHaveBeenStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), nil)
+	p.loseAnswer(`"stream":"ORDERS"`, 1)
+	if _, err := c.Cancel(within(t), "a", "changed their mind"); !errors.Is(err, client.ErrFateUnknown) {
+		t.Errorf("%v", err)
+	}
+	want := `{"v":1,"id":"a","reason":"changed their mind"}`
+	if got := r.stored(messages.CancelRequest); len(got) != 1 || got[0] != want {
+		t.Errorf("stored: %s", got)
+	}
+	if _, err := c.Confirm(within(t), "a"); err != nil {
+		t.Error(err)
+	}
+	if got := r.stored(messages.ConfirmRequest); len(got) != 1 || got[0] != `{"v":1,"id":"a"}` {
+		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestConnect_RefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]client.Options{
+		"no tenant": {}, "a tenant with a dot": {Tenant: "a.b"}, "a reserved one": {Tenant: "unknown"}, "a star": {Tenant: "*"},
+		"an address": {Tenant: "acme", URL: "nats://user:hunter2@host:x%"},
+		"nobody":     {Tenant: "acme", URL: "nats://user:hunter2@127.0.0.1:1"},
+	} {
+		c, err := client.Connect(o)
+		if err == nil {
+			c.Close()
+			t.Errorf("%s: connected", name)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error shows the password: %v", name, err)
+		}
+	}
+}
+
+// A client on the program's own connection works as well, and leaves it open.
+func TestNew_LeavesTheConnectionOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	nc := r.server.Conn(t, nats.ReconnectBufSize(-1))
+	c, err := client.New(nc, client.Options{Tenant: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Submit(within(t), order("a")); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	if !nc.IsConnected() {
+		t.Error("the program's connection was closed")
+	}
+}
