@@ -57,6 +57,9 @@ type root struct {
 
 	Doctor struct{}     `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
 	Fence  fenceCommand `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
+
+	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
+	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
 }
 
 // command is what every command of the grammar can do.
