@@ -55,8 +55,9 @@ type root struct {
 
 	Resolve resolveCommand `cmd:"" help:"Show all that is known of an order that nobody can look up, and decide about it."`
 
-	Doctor struct{}     `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
-	Fence  fenceCommand `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
+	VerifyConfig verifyCommand `cmd:"" name:"verify-config" help:"Show what a program would read from flags, environment and file, and name all that is wrong with it."`
+	Doctor       struct{}      `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
+	Fence        fenceCommand  `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
 
 	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
 	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
@@ -81,6 +82,9 @@ func Run(ctx context.Context, proc Process) int {
 	s := &session{Process: proc, look: plain.LookOf(proc.StdoutTerminal, proc.Environ)}
 	if len(proc.Args) == 0 {
 		s.Args = []string{"--help"}
+	}
+	if program, args, form, ok := toVerify(s.Args); ok {
+		return s.verifyConfig(program, args, form)
 	}
 	name, c, in := s.choose()
 	loaded, err := app.Load(c, in)
