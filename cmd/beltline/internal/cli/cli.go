@@ -55,6 +55,8 @@ type root struct {
 
 	Resolve resolveCommand `cmd:"" help:"Show all that is known of an order that nobody can look up, and decide about it."`
 
+	DLQ dlqCommand `cmd:"" name:"dlq" help:"List, show, replay and drop dead letters: what could not be processed."`
+
 	VerifyConfig verifyCommand `cmd:"" name:"verify-config" help:"Show what a program would read from flags, environment and file, and name all that is wrong with it."`
 	Doctor       struct{}      `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
 	Fence        fenceCommand  `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
