@@ -62,6 +62,15 @@ func (e *ServiceError) Error() string {
 	return fmt.Sprintf("%s: %d %s: %s", e.subject, e.Status, e.Problem.Code, e.Problem.Message)
 }
 
+// Unwrap gives the faults of a request that Beltline could not read, as a
+// [*messages.InvalidError].
+func (e *ServiceError) Unwrap() error {
+	if len(e.Problem.Faults) == 0 {
+		return nil
+	}
+	return &messages.InvalidError{Faults: e.Problem.Faults}
+}
+
 // NotFound reports whether err says that there is no such order, or no such
 // thing at the provider.
 func NotFound(err error) bool {
