@@ -21,7 +21,10 @@ import (
 const exitNotFound = 3
 
 const description = "Beltline buys digital goods for other systems: orders in over NATS, every step an event, " +
-	"never bought twice, never lost.\n\nBegin with `beltline demo`."
+	"never bought twice, never lost.\n\nBegin with `beltline demo`. `beltline COMMAND --help` says all there is to know about a command, with examples.\n\n" +
+	"Results go to standard output, everything else to standard error; --output json writes one object a line; NO_COLOR is heeded.\n\n" +
+	"Exit codes of every command: 0 done, and nothing is wrong; 1 not done, refused, not reached, or something is wrong; 2 wrong usage or settings; " +
+	"3 there is no such order or letter; 130 cut short by a signal."
 
 // Process is the surroundings of the command.
 type Process struct {
@@ -57,9 +60,10 @@ type root struct {
 
 	DLQ dlqCommand `cmd:"" name:"dlq" help:"List, show, replay and drop dead letters: what could not be processed."`
 
-	VerifyConfig verifyCommand `cmd:"" name:"verify-config" help:"Show what a program would read from flags, environment and file, and name all that is wrong with it."`
-	Doctor       struct{}      `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
-	Fence        fenceCommand  `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
+	VerifyConfig verifyCommand     `cmd:"" name:"verify-config" help:"Show what a program would read from flags, environment and file, and name all that is wrong with it."`
+	Doctor       struct{}          `cmd:"" help:"Say whether anything is wrong, what it means for orders, and what to do about it."`
+	Completion   completionCommand `cmd:"" help:"Write the script with which a shell completes commands and flags."`
+	Fence        fenceCommand      `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
 
 	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
 	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
