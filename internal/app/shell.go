@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/telemetry/export"
 )
 
 // lastMoments is what the shell takes, after the work has ended, to flush the
@@ -63,6 +64,12 @@ func (s *shell) run(parent context.Context) int {
 		return s.end(err)
 	}
 	s.log.Info().Str(logkey.Addr, admin.Addr()).Msg("health and metrics were served")
+	stopTraces, err := export.Start(soft, export.Options{
+		Service: s.program.Name, Version: s.version.Version, Instance: s.name, Environ: s.proc.Environ, Log: s.log,
+	})
+	if err != nil { // no order waits for a trace
+		s.log.Error().Err(err).Msg("traces were not turned on; correct the OTEL_ variables")
+	}
 
 	finished := make(chan error, 1)
 	go func() { finished <- s.work(soft, hard, admin.Addr()) }()
@@ -73,6 +80,7 @@ func (s *shell) run(parent context.Context) int {
 	}
 	last, done := context.WithTimeout(context.WithoutCancel(parent), lastMoments)
 	defer done()
+	stopTraces(last)
 	admin.stop(last)
 	return s.end(err)
 }

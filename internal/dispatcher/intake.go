@@ -7,12 +7,14 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/pull"
 	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -47,6 +49,7 @@ type request struct {
 	seq        uint64
 	sent       time.Time // by the server's clock
 	deliveries uint64
+	trace      nats.Header
 }
 
 // origin is what events remember of the message that caused them.
@@ -73,7 +76,7 @@ func (d *Dispatcher) handle(work context.Context, msg jetstream.Msg) {
 	failpoint.Hit("order.begin")
 	d.finish(msg, d.judge(work, request{
 		subject: msg.Subject(), body: msg.Data(),
-		seq: meta.Sequence.Stream, sent: meta.Timestamp, deliveries: meta.NumDelivered,
+		seq: meta.Sequence.Stream, sent: meta.Timestamp, deliveries: meta.NumDelivered, trace: telemetry.Only(msg.Headers()),
 	}))
 }
 
@@ -116,7 +119,7 @@ func (d *Dispatcher) finish(msg jetstream.Msg, f fate) {
 }
 
 // decide finds out what the message is.
-func (d *Dispatcher) decide(ctx context.Context, r request) fate {
+func (d *Dispatcher) decide(ctx context.Context, r request) (f fate) {
 	tenant, kind, err := messages.ParseOrderSubject(r.subject)
 	r.tenant, r.kind = tenant, kind
 	switch {
@@ -125,6 +128,11 @@ func (d *Dispatcher) decide(ctx context.Context, r request) fate {
 	case !messages.ValidTenant(tenant):
 		return d.bury(ctx, r, messages.ReasonInvalidOrder, "the tenant in the subject is unusable or reserved", "")
 	}
+	ctx, span := telemetry.Process(ctx, "orders "+string(kind), telemetry.About{Destination: messages.StreamOrders, Tenant: tenant}, nil, r.trace)
+	defer func() {
+		span.Wrote(f.result)
+		span.End()
+	}()
 	switch kind {
 	case messages.SubmitRequest:
 		return d.submit(ctx, r)

@@ -9,6 +9,7 @@ import (
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -67,7 +68,7 @@ func (d *Dispatcher) grant(ctx context.Context, r request, w wish) fate {
 		if verdict != order.Write {
 			return d.unwritten(ctx, r, w, last, verdict)
 		}
-		seq, err := d.ledger.Append(ctx, event, last.Seq)
+		seq, err := d.ledger.Append(telemetry.Extract(ctx, last.Trace), event, last.Seq)
 		switch {
 		case err == nil:
 			d.changed(last.Event, event, seq)

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -29,6 +31,7 @@ type puppet struct {
 	reads  []string // answers to reads of the leader, in the same way
 	direct *nats.Msg
 	copies [][]byte // the publishes that came
+	server []natstest.Option
 }
 
 const puppetAPI = "PUPPET.API"
@@ -108,7 +111,7 @@ func (p *puppet) answer(m *nats.Msg, body string) {
 
 func (p *puppet) open(t *testing.T, o ledger.Options) *ledger.Ledger {
 	t.Helper()
-	nc := natstest.Start(t).Conn(t)
+	nc := natstest.Start(t, p.server...).Conn(t)
 	info := func(m *nats.Msg) {
 		p.answer(m, `{"config":{"name":"EVENTS"},"created":"2026-11-21T20:54:01Z","state":{}}`)
 	}
@@ -220,11 +223,13 @@ func TestAppend_ARefusalIsBelievedInDoubtOnlyWhereNoCopyCanBeStoredAnyMore(t *te
 
 func TestAppend_ABodyAboveTheServersPayloadIsRefusedByTheClient(t *testing.T) {
 	t.Parallel()
-	p := &puppet{script: []string{ackAt5}}
-	l := p.open(t, ledger.Options{Inject: func(_ context.Context, h nats.Header) {
-		h.Set("huge", string(make([]byte, 256<<10)))
-	}})
-	_, err := l.Append(within(t), event("ord-1", 1, messages.Accepted, ""), 0)
+	p := &puppet{script: []string{ackAt5}, server: []natstest.Option{
+		natstest.Configure(func(o *server.Options) { o.MaxPayload = 8 << 10 }),
+	}}
+	l := p.open(t, ledger.Options{})
+	e := event("ord-1", 1, messages.Accepted, "")
+	e.Evidence = map[string]any{"long": strings.Repeat("x", 8<<10)}
+	_, err := l.Append(within(t), e, 0)
 	wantErr(t, err, ledger.ErrInvalid)
 	wantErr(t, err, nats.ErrMaxPayload)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/failpoint"
 	"github.com/beltline-io/beltline/internal/mutant"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -25,6 +26,8 @@ import (
 // It goes on through lost answers, restarts and elections until it knows, or
 // ctx ends: then the error is [ErrUnknown]. [ErrConflict], [ErrNoRoom] and
 // [ErrInvalid] mean that the event is not stored and never will be.
+//
+// The trace of ctx, if there is one, goes into the event's headers.
 //
 // The event is recognised by its bytes: to append an equal event again, after
 // ErrUnknown, returns the sequence of the first. Two writers that must not
@@ -69,9 +72,7 @@ func (l *Ledger) newAttempt(ctx context.Context, e *messages.Event, expected uin
 	}
 	msg := nats.NewMsg(messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type))
 	msg.Data = body
-	if l.opts.Inject != nil {
-		l.opts.Inject(ctx, msg.Header)
-	}
+	telemetry.Inject(ctx, msg.Header)
 	filter := messages.OrderEvents(e.Tenant, e.OrderID)
 	msg.Header.Set("Content-Type", "application/json")
 	msg.Header.Set(jetstream.ExpectedStreamHeader, messages.StreamEvents)

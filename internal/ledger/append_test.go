@@ -1,29 +1,33 @@
 package ledger_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 func TestAppend_StoresTheEventAsTheContractHasIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	l := open(t, b.srv.Conn(t), ledger.Options{
-		Inject: func(_ context.Context, h nats.Header) { h.Set("traceparent", "00-abc") },
-	})
+	l := open(t, b.srv.Conn(t), ledger.Options{})
 	first := mustAppend(t, l, event("ord-1", 1, messages.Accepted, ""), 0)
-	second := mustAppend(t, l, event("ord-1", 2, messages.Placing, "a"), first)
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	traced := telemetry.Extract(within(t), nats.Header{"traceparent": {parent}, "tracestate": {"shop=1"}})
+	second, err := l.Append(traced, event("ord-1", 2, messages.Placing, "a"), first)
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	s, err := b.js.Stream(t.Context(), messages.StreamEvents)
 	if err != nil {
@@ -38,13 +42,30 @@ func TestAppend_StoresTheEventAsTheContractHasIt(t *testing.T) {
 	}
 	for header, want := range map[string]string{
 		"Content-Type":                          "application/json",
-		"traceparent":                           "00-abc",
+		"traceparent":                           parent,
+		"tracestate":                            "shop=1",
 		jetstream.ExpectedLastSubjSeqHeader:     fmt.Sprint(first),
 		jetstream.ExpectedLastSubjSeqSubjHeader: "events.*.acme.ord-1.>",
 	} {
 		if got := m.Header.Get(header); got != want {
 			t.Errorf("header %s is %q, want %q", header, got, want)
 		}
+	}
+	want := nats.Header{"traceparent": {parent}, "tracestate": {"shop=1"}}
+	for name, read := range map[string]func() (*ledger.Entry, error){
+		"the leader":    func() (*ledger.Entry, error) { return l.Last(within(t), tenant, "ord-1") },
+		"the next node": func() (*ledger.Entry, error) { return l.At(within(t), second) },
+	} {
+		entry, err := read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, entry.Trace); diff != "" {
+			t.Errorf("trace as %s tells it (-want +got):\n%s", name, diff)
+		}
+	}
+	if entry, err := l.At(within(t), first); err != nil || entry.Trace != nil {
+		t.Errorf("an event without a trace has %v, %v", entry.Trace, err)
 	}
 }
 

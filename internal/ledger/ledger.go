@@ -52,9 +52,6 @@ type Options struct {
 	// that resigns drops what it is asked; each further one twice as long, because a
 	// slow server is not helped by repetitions.
 	Timeout time.Duration
-	// Inject, if set, adds headers to every event, such as traceparent. It must
-	// not touch headers that begin with "Nats-".
-	Inject func(context.Context, nats.Header)
 }
 
 // Entry is an event as it is stored.
@@ -62,6 +59,9 @@ type Entry struct {
 	Seq    uint64 // in EVENTS; what the next Append expects
 	Event  *messages.Event
 	Stored time.Time // by the server's clock
+	// Trace holds the headers of the trace that the event was written in; nil for
+	// none, and where this process has written the event itself.
+	Trace nats.Header
 }
 
 // Ledger appends events and reads them. It is safe for concurrent use; many

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -102,6 +103,7 @@ type raw struct {
 	seq     uint64
 	subject string
 	header  []byte // as on the wire; only from the leader
+	trace   nats.Header
 	body    []byte
 	time    time.Time
 }
@@ -124,6 +126,18 @@ func (r *raw) previous() (uint64, error) {
 	return prev, nil
 }
 
+// traced are the headers of its trace.
+func (r *raw) traced() nats.Header {
+	if r.header == nil {
+		return telemetry.Only(r.trace)
+	}
+	h, err := nats.DecodeHeadersMsg(r.header)
+	if err != nil {
+		return nil
+	}
+	return telemetry.Only(h)
+}
+
 // is reports whether the stored message is this one. The type stands in the
 // body too, so equal bodies have equal subjects.
 func (r *raw) is(m *nats.Msg) bool { return r.subject == m.Subject && bytes.Equal(r.body, m.Data) }
@@ -139,7 +153,7 @@ func (r *raw) entry() (*Entry, error) {
 	if want := messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type); want != r.subject {
 		return nil, fmt.Errorf("ledger: event at %d: %w: subject %s, body says %s", r.seq, ErrInvalid, r.subject, want)
 	}
-	return &Entry{Seq: r.seq, Event: e, Stored: r.time}, nil
+	return &Entry{Seq: r.seq, Event: e, Stored: r.time, Trace: r.traced()}, nil
 }
 
 // fromLeader asks once. Only the leader of the stream answers this subject.
@@ -204,5 +218,5 @@ func (l *Ledger) direct(ctx context.Context, seq uint64) (*raw, error) {
 	if err != nil {
 		return nil, fmt.Errorf("direct get: %w", err)
 	}
-	return &raw{seq: seq, subject: answer.Header.Get(jetstream.SubjectHeader), body: answer.Data, time: when}, nil
+	return &raw{seq: seq, subject: answer.Header.Get(jetstream.SubjectHeader), body: answer.Data, time: when, trace: answer.Header}, nil
 }

@@ -13,7 +13,7 @@ var port = []string{"pkg/messages", "pkg/money", "pkg/providers!"}
 // pipeline is what the running parts stand on.
 var pipeline = append([]string{
 	"internal/order", "internal/ledger", "internal/orders", "internal/ratelimit", "internal/topology", "internal/queue",
-	"internal/logkey", "internal/secret", "internal/lane", "internal/pull", "internal/service",
+	"internal/logkey", "internal/secret", "internal/lane", "internal/pull", "internal/service", "internal/telemetry",
 }, port...)
 
 // direction says which packages of the module a package may import. A key
@@ -34,11 +34,11 @@ var direction = map[string][]string{
 	"internal/order":             port,
 	"internal/ratelimit":         append([]string{"internal/logkey"}, port...),
 	"internal/topology":          append([]string{"internal/logkey"}, port...),
-	"internal/queue":             append([]string{"internal/logkey"}, port...),
+	"internal/queue":             append([]string{"internal/logkey", "internal/telemetry"}, port...),
 	"internal/lane":              append([]string{"internal/logkey"}, port...),
-	"internal/ledger":            append([]string{"internal/logkey", "internal/topology"}, port...),
+	"internal/ledger":            append([]string{"internal/logkey", "internal/telemetry", "internal/topology"}, port...),
 	"internal/fence":             append([]string{"internal/logkey", "internal/ledger", "internal/topology"}, port...),
-	"internal/service":           append([]string{"internal/logkey"}, port...),
+	"internal/service":           append([]string{"internal/logkey", "internal/telemetry"}, port...),
 	"internal/orders":            append([]string{"internal/logkey", "internal/ledger", "internal/service"}, port...),
 	"internal/query":             append([]string{"internal/logkey", "internal/lane", "internal/ratelimit", "internal/service"}, port...),
 	"internal/providerhttp":      append([]string{"internal/ratelimit", "internal/secret"}, port...),
@@ -147,7 +147,7 @@ var confined = []library{
 	{"github.com/shopspring/decimal", []string{"pkg/money"}, false, "use pkg/money"},
 	{"github.com/alecthomas/kong", []string{"internal/app", "cmd"}, false, "configuration is read in one place"},
 	{"go.yaml.in/yaml", []string{"internal/app", "cmd"}, true, "configuration is read in one place"},
-	{"go.opentelemetry.io", []string{"internal/telemetry"}, false, "tracing is one package"},
+	{"go.opentelemetry.io", []string{"internal/telemetry"}, true, "tracing is one package"},
 	{"github.com/stretchr/testify", nil, false, "tests use the standard library and go-cmp"},
 }
 

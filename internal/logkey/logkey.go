@@ -7,6 +7,7 @@ const (
 	Commit   = "commit"   // the commit it was built from
 	Instance = "instance" // one running process of the program
 	Part     = "part"     // a component inside the program
+	TraceID  = "trace_id" // of the order or the question, where it has one
 )
 
 // The order and its place in the ledger.

@@ -10,6 +10,7 @@ import (
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/service"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -41,7 +42,7 @@ func (d *desk) resolve(ctx context.Context, body []byte) (service.Answer, error)
 	if asked.DryRun {
 		return d.decided(asked, e), nil
 	}
-	seq, err := d.ledger.Append(ctx, e, last.Seq)
+	seq, err := d.ledger.Append(telemetry.Extract(ctx, last.Trace), e, last.Seq)
 	if err != nil {
 		return service.Answer{}, d.unwritten(ctx, asked, err)
 	}

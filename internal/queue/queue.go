@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -68,7 +69,7 @@ func (q *Queue) Send(ctx context.Context, p messages.Provider, v messages.Verb, 
 	err := check(p, v, c)
 	if err == nil {
 		failpoint.HitOf("queue.send.before", string(v))
-		err = q.publish(ctx, command(p, v, c), permanent)
+		err = q.publish(ctx, command(ctx, p, v, c), permanent)
 		failpoint.HitOf("queue.send.after", string(v))
 	}
 	return wrap(err, "send", p, c)
@@ -83,7 +84,7 @@ func (q *Queue) Send(ctx context.Context, p messages.Provider, v messages.Verb, 
 func (q *Queue) Schedule(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command, at time.Time) error {
 	err := check(p, v, c)
 	if err == nil {
-		err = q.arm(ctx, messages.ScheduleSubject(p, c.Tenant, c.OrderID), command(p, v, c), at)
+		err = q.arm(ctx, messages.ScheduleSubject(p, c.Tenant, c.OrderID), command(ctx, p, v, c), at)
 	}
 	return wrap(err, "schedule", p, c)
 }
@@ -93,14 +94,15 @@ func (q *Queue) Schedule(ctx context.Context, p messages.Provider, v messages.Ve
 func (q *Queue) ScheduleExpiry(ctx context.Context, p messages.Provider, c messages.Command, at time.Time) error {
 	err := check(p, messages.Check, c)
 	if err == nil {
-		err = q.arm(ctx, messages.ExpireSubject(p, c.Tenant, c.OrderID), command(p, messages.Check, c), at)
+		err = q.arm(ctx, messages.ExpireSubject(p, c.Tenant, c.OrderID), command(ctx, p, messages.Check, c), at)
 	}
 	return wrap(err, "schedule expiry", p, c)
 }
 
-func command(p messages.Provider, v messages.Verb, c messages.Command) *nats.Msg {
+func command(ctx context.Context, p messages.Provider, v messages.Verb, c messages.Command) *nats.Msg {
 	m := nats.NewMsg(messages.CommandSubject(p, v, c.Tenant, c.OrderID))
 	m.Data = c.Encode()
+	telemetry.Inject(ctx, m.Header) // a timer hands it on to its command
 	return m
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -139,6 +140,8 @@ func (s *Service) begin(r micro.Request, e Endpoint) {
 		defer func() { <-s.slots }()
 		ctx, cancel := context.WithTimeout(s.ctx, s.o.Within)
 		defer cancel()
+		ctx, span := telemetry.Serve(ctx, s.o.Name+" "+e.Name, nats.Header(r.Headers()))
+		defer span.End()
 		s.reply(r, s.answer(ctx, r, e))
 	})
 }

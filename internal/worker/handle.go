@@ -16,6 +16,7 @@ import (
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -33,6 +34,7 @@ type task struct {
 	probe bool  // the lane is closed and this task may try it
 	turn  *turn // of a payout, once taken
 	fresh bool  // the ledger knows no earlier request under the reference
+	span  telemetry.Span
 
 	recorder   *providers.Recorder // of the last step that asked the provider
 	recordedIn int                 // the attempt of that step
@@ -134,6 +136,11 @@ func (t *task) run(ctx context.Context) error {
 	if err := t.load(ctx); err != nil {
 		return err
 	}
+	ctx, t.span = telemetry.Process(ctx, "commands "+string(t.addr.Verb), telemetry.About{
+		Destination: messages.StreamCommands, Tenant: t.addr.Tenant, OrderID: t.addr.OrderID, Provider: string(t.o.Provider),
+	}, t.entry.Trace, telemetry.Only(t.msg.Headers()))
+	defer t.span.End()
+	t.log = telemetry.Logger(ctx, t.log)
 	if tooOften {
 		return t.giveUp(ctx)
 	}
@@ -295,6 +302,7 @@ func (t *task) record(ctx context.Context, c order.Change) error {
 // say logs a transition and counts it.
 func (t *task) say(last, e *messages.Event, in order.Input) {
 	t.metrics.events.WithLabelValues(string(e.Kind), string(e.Type)).Inc()
+	t.span.Wrote(string(e.Type))
 	level := zerolog.InfoLevel
 	if e.NeedsOperator {
 		level = zerolog.ErrorLevel

@@ -12,6 +12,7 @@ import (
 	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/ratelimit"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -327,5 +328,11 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 		return nil
 	})
 	t.metrics.calls.Inc()
-	return t.provider.Place(t.recording(ctx), t.purchase(reference), plan)
+	ctx, span := telemetry.Call(ctx, "place", string(t.o.Provider))
+	defer span.End()
+	answer, err := t.provider.Place(t.recording(ctx), t.purchase(reference), plan)
+	if err != nil {
+		span.Failed(providers.AsError(err).Class.String())
+	}
+	return answer, err
 }
