@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 //	steam-balance N  sets our balance at the fake BalanceSteam
 //	steam-bought N   says how many purchases its books must hold
 //	steam-fault KIND plans a fault for the next topup at the fake BalanceSteam
+//	bury SUBJECT REASON ORIGIN ORDER FILE puts a dead letter into the stream
+//	publish SUBJECT FILE                  publishes a file to a stream
+//	settled          waits until neither requests nor commands wait any more
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -51,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"nats": startNATS(t), "stage": openStage, "awaits": awaits, "exits": exits,
 			"steam-balance": steamBalance, "steam-bought": steamBought, "steam-fault": steamFault,
+			"bury": bury, "publish": publish, "settled": settled,
 		},
 	})
 }
