@@ -111,7 +111,7 @@ func (c *resolveCommand) run(ctx context.Context, s *session) int {
 	}
 	defer client.Close()
 	d.client = client
-	all, err := d.look(ctx)
+	all, err := d.events(ctx)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -139,9 +139,9 @@ func (d *deciding) lacking() (faults []app.Fault) {
 	return faults
 }
 
-// look reads all events of the order. What a question costs is bounded, and a
+// events reads all events of the order. What a question costs is bounded, and a
 // long history may not fit into an answer: the last event then is what there is.
-func (d *deciding) look(ctx context.Context) ([]*messages.Event, error) {
+func (d *deciding) events(ctx context.Context) ([]*messages.Event, error) {
 	body, err := d.client.AskOperator(ctx, "history", d.tenant, d.id)
 	if err == nil {
 		all, err := upstream.DecodeHistory(body)
@@ -178,7 +178,7 @@ func (d *deciding) showOnly(all []*messages.Event) int {
 }
 
 func (d *deciding) showKnown(all []*messages.Event) {
-	d.session.look.Dossier(d.dossier, all, time.Now())
+	d.look.Dossier(d.dossier, all, time.Now())
 }
 
 // decide asks for a confirmation and then for the decision.
@@ -188,15 +188,19 @@ func (d *deciding) decide(ctx context.Context, all []*messages.Event) int {
 		d.dossier = d.Stderr
 	}
 	d.showKnown(all)
+	d.asked = messages.Resolve{
+		Tenant: d.tenant, ID: d.id, ExpectedN: cmp.Or(d.c.ExpectedN, last.N), Decision: d.c.decision(),
+		NewReference: d.c.NewReference, Evidence: evidenceOf(d.c.Evidence), By: d.c.By, DryRun: d.c.DryRun,
+	}
+	if e := d.own(all); e != nil && !d.asked.DryRun {
+		d.say("\nthis decision had been written already")
+		return d.found(e)
+	}
 	if last.State != messages.Unresolved {
 		// Nothing was asked of anybody, so this is certain.
 		d.say("\nbeltline: nothing was written: %s is %s, and only what is unresolved can be decided about", last.Key(), plain.Outcome(last))
 		d.adviseOnEnd(last)
 		return app.ExitFailure
-	}
-	d.asked = messages.Resolve{
-		Tenant: d.tenant, ID: d.id, ExpectedN: cmp.Or(d.c.ExpectedN, last.N), Decision: d.c.decision(),
-		NewReference: d.c.NewReference, By: d.c.By, DryRun: d.c.DryRun,
 	}
 	if d.asked.ExpectedN != last.N {
 		d.say("\nthe decision is to rest on event %d, and the last one is %d", d.asked.ExpectedN, last.N)

@@ -24,7 +24,7 @@ func (d *deciding) decided(r *messages.Resolution, body []byte) int {
 			d.tell("\nnothing was written; this would be event %d of %s:", e.N, e.Key())
 			d.tellFacts(e)
 		} else {
-			d.tell("\n%s\t%s\tevent %d, decided by %s", e.Key(), d.session.look.Paint(e.State, string(e.State)), e.N, plain.Clean(d.asked.By))
+			d.tell("\n%s\t%s\tevent %d, decided by %s", e.Key(), d.look.Paint(e.State, string(e.State)), e.N, plain.Clean(d.asked.By))
 		}
 		if r.Next != nil {
 			d.tell("next: %s at %s", r.Next.Verb, plain.Moment(r.Next.At))
@@ -111,7 +111,7 @@ func (d *deciding) tooEarly(p messages.Problem) {
 // moved: the order is not where the decision rests. What stands in its place
 // may be this very decision, whose first answer was lost.
 func (d *deciding) moved(ctx context.Context, p messages.Problem) int {
-	all, err := d.look(ctx)
+	all, err := d.events(ctx)
 	if err != nil {
 		d.say("beltline: the order has moved: its last event is %d, and the decision rests on %d", p.N, d.asked.ExpectedN)
 		d.say("What it is now was not to be seen (%s): `beltline resolve %s/%s`", err, d.tenant, d.id)
@@ -190,7 +190,7 @@ func (d *deciding) lookAgain(ctx context.Context) (all []*messages.Event, err er
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	for {
-		if all, err = d.look(ctx); err == nil || !sleep(ctx, time.Second) {
+		if all, err = d.events(ctx); err == nil || !sleep(ctx, time.Second) {
 			return all, err
 		}
 	}

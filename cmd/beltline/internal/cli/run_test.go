@@ -36,11 +36,17 @@ func begin(t *testing.T, environ map[string]string, stdin string, args ...string
 // beginAt runs a command as if at a terminal, or not.
 func beginAt(t *testing.T, terminal bool, environ map[string]string, stdin string, args ...string) *running {
 	t.Helper()
+	return beginAs(t, cli.Process{
+		Process: app.Process{Args: args, Environ: environ, Terminal: terminal}, Stdin: strings.NewReader(stdin), StdoutTerminal: terminal,
+	})
+}
+
+// beginAs runs a command in surroundings; where it writes and by what it is
+// stopped is for the test.
+func beginAs(t *testing.T, proc cli.Process) *running {
+	t.Helper()
 	r := &running{t: t, stdout: newTranscript(), stderr: newTranscript(), signals: make(chan os.Signal, 2), code: make(chan int, 1)}
-	proc := cli.Process{
-		Process: app.Process{Args: args, Environ: environ, Stdout: r.stdout, Stderr: r.stderr, Signals: r.signals, Terminal: terminal},
-		Stdin:   strings.NewReader(stdin), StdoutTerminal: terminal,
-	}
+	proc.Stdout, proc.Stderr, proc.Signals = r.stdout, r.stderr, r.signals
 	go func() { r.code <- cli.Run(context.Background(), proc) }()
 	t.Cleanup(func() {
 		select { // a test that failed half-way leaves nothing running

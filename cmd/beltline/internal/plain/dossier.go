@@ -42,7 +42,7 @@ func (l Look) Dossier(w io.Writer, all []*messages.Event, now time.Time) {
 		d.section("known to the provider as", Tree(last.ProviderRef, breadth))
 	}
 	d.section("what happened", happened(all))
-	evidence := maps.Clone(last.Evidence)
+	evidence, _ := literal(last.Evidence).(map[string]any)
 	if requests := evidence[requestsKey]; requests != nil {
 		d.section("requests and answers, oldest first", Tree(requests, breadth))
 		delete(evidence, requestsKey)
@@ -109,9 +109,9 @@ func asksFor(e *messages.Event) string {
 // happened lists the events: what was about to be sent, when, and what came back.
 func happened(all []*messages.Event) string {
 	var lines []string
-	if left := len(all) - steps; left > 0 {
-		lines = append(lines, fmt.Sprintf("… %d earlier events: `beltline order history`", left))
-		all = all[left:]
+	all = all[max(0, len(all)-steps):]
+	if first := all[0].N; first > 1 {
+		lines = append(lines, fmt.Sprintf("  …  %d earlier events are not shown: `beltline order history`", first-1))
 	}
 	for i, e := range all {
 		text := Why(e)
