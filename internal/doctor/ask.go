@@ -32,6 +32,14 @@ type presence struct {
 	unknown  error // whether anybody does could not be found out
 }
 
+// running says how many replicas there are.
+func running(replicas int) string {
+	if replicas == 1 {
+		return "1 runs"
+	}
+	return fmt.Sprintf("%d run", replicas)
+}
+
 // present counts the replicas of all services.
 func (e *examination) present(ctx context.Context) {
 	names := []string{messages.ServiceOrders, messages.ServiceOperator}

@@ -44,7 +44,7 @@ func (e *examination) dispatcher(ctx context.Context) {
 		})
 		return // nobody can say how the orders are
 	default:
-		e.well("dispatcher", "%d run; %d requests wait in %s", s.replicas, waiting, messages.StreamOrders)
+		e.well("dispatcher", "%s; %d requests wait in %s", running(s.replicas), waiting, messages.StreamOrders)
 	}
 	e.needOperator(ctx)
 	e.unfinished(ctx)

@@ -78,7 +78,7 @@ func (e *examination) workers() {
 		case s.unknown != nil:
 			e.unknown(check, s.unknown)
 		case s.replicas > 0:
-			e.well(check, "%d run; %d commands wait", s.replicas, waiting)
+			e.well(check, "%s; %d commands wait", running(s.replicas), waiting)
 		case waiting > 0 || slices.Contains(e.o.Serving, p):
 			e.add(Finding{
 				Fault, check, fmt.Sprintf("none runs; %d commands wait", waiting),

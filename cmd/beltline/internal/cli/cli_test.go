@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/beltline-io/beltline/internal/app"
@@ -21,5 +23,26 @@ func TestRun_AMistakeLeadsToTheHelpOfItsCommand(t *testing.T) {
 		{"beltline setup --help", []string{"setup", "--bogus"}},
 	} {
 		must(t, nil, app.ExitConfig, "", tt.args...).stderr.shows(t, "`"+tt.want+"` shows how it is used")
+	}
+}
+
+func TestHelp_OfEveryCommandSaysHowItEndsAndShowsHowItIsUsed(t *testing.T) {
+	t.Parallel()
+	paths := commandPaths(t)
+	for _, path := range paths {
+		if slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, path+" ") }) {
+			continue // a group; its commands say it
+		}
+		help := must(t, nil, app.ExitOK, "", append(strings.Fields(path)[1:], "--help")...).stdout.String()
+		for _, want := range []string{"Exit codes: 0 ", "\nExample"} {
+			if !strings.Contains(help, want) {
+				t.Errorf("%s: its help does not say %q", path, want)
+			}
+		}
+		for line := range strings.Lines(help) {
+			if strings.HasPrefix(line, "    beltline ") && !strings.Contains(line, path) {
+				t.Errorf("%s: another command's example: %s", path, line)
+			}
+		}
 	}
 }

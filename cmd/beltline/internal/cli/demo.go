@@ -22,7 +22,8 @@ func (*demoCommand) Help() string {
 		"The fakes call back, and customers pay, cancel and change their minds. " +
 		"Every line on standard error is an event; the table on standard output says what became of each order, " +
 		"and the last line compares that with the fake providers' own books.\n\n" +
-		"Exit codes: 0 everything came out as it must, 1 something did not, 130 Ctrl-C."
+		"Exit codes: 0 everything came out as it must, 1 something did not, 130 Ctrl-C.\n\n" +
+		"Examples:\n\n  beltline demo\n  beltline demo --keep"
 }
 
 func (c *demoCommand) run(ctx context.Context, s *session) int {

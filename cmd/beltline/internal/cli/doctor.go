@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,11 +31,14 @@ const nobody = "operator"
 
 const doctorHelp = "Say whether anything is wrong, what it means for orders and what to do about it: the server and its clock, streams, consumers and the bucket, " +
 	"the ledger and the fence, orders that wait or need an operator, dead letters, lanes, workers, our accounts at the providers, and the doors for callbacks. " +
-	"It changes nothing; each provider that has a worker is asked one harmless question within its rate limit. " +
-	"Give it the settings of the programs (the same file or environment): what it is not given it does not hold against the server. " +
-	"Severities: ok; note, worth knowing or not known; warning, somebody should look; fault, orders are stopped, delayed or in danger. " +
-	"Exit codes: 0 no fault, 1 at least one, 2 wrong usage or settings. " +
-	"Examples: `beltline doctor`; `beltline doctor --config beltline.yaml --monitor http://127.0.0.1:8222 --providers gamesdrop,skinsback`; `beltline doctor -o json | jq -c 'select(.severity == \"fault\")'`."
+	"It changes nothing; each provider that has a worker is asked one harmless question within its rate limit.\n\n" +
+	"Give it the settings of the programs (the same file or environment): what it is not given it does not hold against the server.\n\n" +
+	"Severities: ok; note, worth knowing or not known; warning, somebody should look; fault, orders are stopped, delayed or in danger.\n\n" +
+	"Exit codes: 0 no fault, 1 at least one, 2 wrong usage or settings, 130 Ctrl-C.\n\n" +
+	"Examples:\n\n" +
+	"  beltline doctor\n" +
+	"  beltline doctor --config beltline.yaml --monitor http://127.0.0.1:8222 --providers gamesdrop,skinsback\n" +
+	"  beltline doctor -o json | jq -c 'select(.severity == \"fault\")'"
 
 // doctorCommand takes the same settings as the programs, because what is right
 // follows from them.
@@ -115,11 +119,18 @@ func (c *doctorCommand) run(ctx context.Context, s *session) int {
 	if !c.json() {
 		t.Write(s.Stdout)
 	}
-	s.say("%d looked at: %d faults, %d warnings, %d notes", len(all), count[doctor.Fault], count[doctor.Warning], count[doctor.Note])
+	s.say("%d looked at: %s, %s, %s", len(all), number(count[doctor.Fault], "fault"), number(count[doctor.Warning], "warning"), number(count[doctor.Note], "note"))
 	if count[doctor.Fault] > 0 {
 		return app.ExitFailure
 	}
 	return app.ExitOK
+}
+
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func painted(look plain.Look, s doctor.Severity) string {

@@ -24,7 +24,7 @@ func TestDoctor_SaysWhatIsWrongAndTheFenceIsClearedByAName(t *testing.T) {
 	// Without a dispatcher nothing is taken, whatever else is well.
 	fresh := must(t, client, app.ExitFailure, "", "doctor")
 	fresh.stdout.shows(t, "open, and never was closed")
-	fresh.stderr.shows(t, "1 faults, 0 warnings")
+	fresh.stderr.shows(t, ": 1 fault, 0 warnings")
 	clear := []string{"fence", "clear", "--by", "ada", "--reason", "compared the books"}
 	must(t, client, app.ExitFailure, "", clear...).stderr.shows(t, "nothing to clear")
 
@@ -65,7 +65,7 @@ func TestDoctor_WhatItWasNotGivenItDoesNotHoldAgainstTheServer(t *testing.T) {
 		"GAMESDROP_RATE_LIMIT": "7/1s", "EXCHANGER_TIMEOUT": "9s", "MAX_IN_FLIGHT": "500",
 	}
 	must(t, env, app.ExitOK, "", "setup")
-	must(t, map[string]string{"NATS_URL": srv.URL()}, app.ExitFailure, "", "doctor").stderr.shows(t, "1 faults")
+	must(t, map[string]string{"NATS_URL": srv.URL()}, app.ExitFailure, "", "doctor").stderr.shows(t, ": 1 fault,")
 	env["GAMESDROP_RATE_LIMIT"] = "8/1s"
 	other := must(t, env, app.ExitFailure, "", "doctor", "--providers", "gamesdrop")
 	other.stdout.shows(t, "stream.*\n.*PERMITS_GAMESDROP|PERMITS_GAMESDROP")

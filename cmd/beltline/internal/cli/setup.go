@@ -10,8 +10,11 @@ import (
 )
 
 const setupHelp = "Create or update the streams and consumers on a NATS server, from the same settings as the dispatcher and the workers. " +
-	"Run it as often as you like: it never deletes anything and never makes a stream smaller. " +
-	"Exit codes: 0 done, 1 not done, 2 wrong settings."
+	"Run it as often as you like: it never deletes anything and never makes a stream smaller.\n\n" +
+	"Exit codes: 0 done, 1 not done, 2 wrong settings, 130 Ctrl-C.\n\n" +
+	"Examples:\n\n" +
+	"  beltline setup --nats-url nats://127.0.0.1:4222\n" +
+	"  beltline setup --config beltline.yaml --nats-replicas 3"
 
 // setupCommand takes the same settings as the programs, because streams and
 // consumers follow from them.

@@ -16,16 +16,19 @@ import (
 	"github.com/beltline-io/beltline/internal/programs"
 )
 
-const upHelp = "Run everything in one process against the real providers: NATS, the dispatcher, and a worker for each provider that has credentials. " +
+const upHelp = "Run everything in one process against the real providers: NATS, the dispatcher, and a worker for each provider that has credentials.\n\n" +
 	"All settings of the dispatcher and the workers are taken from the environment, or from the file of BELTLINE_CONFIG: " +
 	"BALANCESTEAM_API_KEY for BalanceSteam; SKINSBACK_CLIENT_ID and SKINSBACK_CLIENT_SECRET for SkinsBack; GAMESDROP_TOKEN for GamesDrop; " +
 	"EXCHANGER_URL, EXCHANGER_API_LOGIN and EXCHANGER_API_KEY for an exchanger " +
 	"(all but the id and the URL also with _FILE, the files that hold them); and everything that `dispatcher --help` and `worker-gamesdrop --help` list. " +
-	"A provider without credentials is not started; one with a part of them is a fault. " +
+	"A provider without credentials is not started; one with a part of them is a fault.\n\n" +
 	"SkinsBack and the exchanger can call back: WEBHOOK_ADDR, WEBHOOK_PUBLIC_URL and WEBHOOK_SECRET. Two workers of one process cannot share an address: " +
-	"where both run, give one its own with SKINSBACK_WEBHOOK_ADDR and SKINSBACK_WEBHOOK_PUBLIC_URL or the same for EXCHANGER_, by flag, environment or file. " +
-	"SIGTERM drains the workers, then the dispatcher, then the server. " +
-	"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 130 a second signal."
+	"where both run, give one its own with SKINSBACK_WEBHOOK_ADDR and SKINSBACK_WEBHOOK_PUBLIC_URL or the same for EXCHANGER_, by flag, environment or file.\n\n" +
+	"SIGTERM drains the workers, then the dispatcher, then the server.\n\n" +
+	"Exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings, 130 a second signal.\n\n" +
+	"Examples:\n\n" +
+	"  GAMESDROP_TOKEN_FILE=token beltline up\n" +
+	"  BELTLINE_CONFIG=beltline.yaml beltline up --store-dir /var/lib/beltline"
 
 // upCommand is `up`.
 type upCommand struct {

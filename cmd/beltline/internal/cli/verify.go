@@ -204,7 +204,7 @@ func (v *verification) report(loaded *app.Loaded) int {
 		v.say("beltline verify-config %s: %s", f.Program, app.Fault{Name: f.Name, Text: f.Fault})
 	}
 	if len(v.faults) > 0 {
-		v.say("%d faults; it would not start", len(v.faults))
+		v.say("%s; it would not start", number(len(v.faults), "fault"))
 		return app.ExitConfig
 	}
 	v.say("no fault; nothing was connected to")
