@@ -42,16 +42,17 @@ func (c *Client) Ask(ctx context.Context, subject string, question any) ([]byte,
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	ctx, forget := c.denials.expect(ctx, subject)
+	ctx, forget := c.denials.expect(ctx, quoted(subject))
 	defer forget()
 	answer, err := c.Conn.RequestWithContext(ctx, subject, body)
+	err = denied(ctx, err)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("%w: nobody answers on %s: is the dispatcher running?", ErrNotAsked, subject)
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrMaxPayload):
 		return nil, fmt.Errorf("%w: %w", ErrNotAsked, err)
-	case err != nil && errors.Is(context.Cause(ctx), ErrDenied):
-		return nil, context.Cause(ctx)
+	case errors.Is(err, ErrDenied):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("no answer came on %s: %w", subject, err)
 	}
@@ -88,31 +89,35 @@ func (c *Client) AskOperator(ctx context.Context, method, tenant, id string) ([]
 	return body, named(err, tenant, id)
 }
 
-// denials hears of questions that the server does not let through: without it
-// a question that is not allowed looks like one that nobody answers. Only the
-// connection is told, so a question is known by its subject alone.
+// denials hears of what the server does not let through: without it a question
+// that is not allowed looks like one that nobody answers. Only the connection is
+// told, so what was asked is known by its subject alone.
 type denials struct {
 	mu      sync.Mutex
 	waiting map[int]expected
 	last    int
 }
 
-// expected is a question that waits for its answer.
+// expected is something that waits for its answer, and what of its subject
+// stands in a denial.
 type expected struct {
-	subject string
-	stop    context.CancelCauseFunc
+	part string
+	stop context.CancelCauseFunc
 }
+
+// quoted is a whole subject as it stands in a denial.
+func quoted(subject string) string { return `"` + subject + `"` }
 
 func newDenials() *denials { return &denials{waiting: map[int]expected{}} }
 
-// expect ends the context it returns when the server denies the subject.
-func (d *denials) expect(ctx context.Context, subject string) (_ context.Context, forget func()) {
+// expect ends the context it returns when the server denies a subject.
+func (d *denials) expect(ctx context.Context, part string) (_ context.Context, forget func()) {
 	ctx, stop := context.WithCancelCause(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
 	own := d.last
-	d.waiting[own] = expected{subject, stop}
+	d.waiting[own] = expected{strings.ToLower(part), stop}
 	return ctx, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -130,8 +135,16 @@ func (d *denials) heard(_ *nats.Conn, _ *nats.Subscription, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, q := range d.waiting {
-		if strings.Contains(text, `"`+strings.ToLower(q.subject)+`"`) {
-			q.stop(fmt.Errorf("%w: it may not publish to %s", ErrDenied, q.subject))
+		if strings.Contains(text, q.part) {
+			q.stop(fmt.Errorf("%w: %w", ErrDenied, err))
 		}
 	}
+}
+
+// denied is the denial that has ended a context of expect, or else the error.
+func denied(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrDenied) {
+		return cause
+	}
+	return err
 }

@@ -90,7 +90,10 @@ func (c *Client) Send(ctx context.Context, r messages.Request, body []byte) (uin
 	subject := messages.OrderSubject(c.Tenant, r)
 	for tries := 1; ; tries++ {
 		once, cancel := context.WithTimeout(ctx, sendWithin)
+		once, forget := c.denials.expect(once, quoted(subject))
 		ack, err := c.JS.Publish(once, subject, body, jetstream.WithExpectStream(messages.StreamOrders))
+		err = denied(once, err)
+		forget()
 		cancel()
 		wait := pastWindow
 		switch {
@@ -103,6 +106,8 @@ func (c *Client) Send(ctx context.Context, r messages.Request, body []byte) (uin
 			err = errors.New("ORDERS is full: Beltline cannot keep up, or its dispatcher does not run")
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
 			return 0, errors.New("no stream takes orders: run `beltline setup`, or start the dispatcher")
+		case errors.Is(err, ErrDenied):
+			return 0, err
 		case r != messages.SubmitRequest, ctx.Err() != nil:
 			return 0, fmt.Errorf("publish to %s: %w", subject, err)
 		}

@@ -48,7 +48,7 @@ func (c *Client) Now(ctx context.Context, stream string) (uint64, error) {
 // Filters of the contract are [Client.AllEvents] and messages.OrderEvents. The
 // channel is closed when ctx ends.
 func (c *Client) Events(ctx context.Context, filter string, from uint64) (<-chan EventNews, error) {
-	return follow(ctx, c.JS, messages.StreamEvents, filter, from, func(m jetstream.Msg) EventNews {
+	return follow(ctx, c, messages.StreamEvents, filter, from, func(m jetstream.Msg) EventNews {
 		e, err := messages.DecodeEvent(m.Data())
 		if err != nil {
 			err = fmt.Errorf("an event on %s cannot be read: %w", m.Subject(), err)
@@ -62,7 +62,7 @@ func (c *Client) AllEvents() string { return "events.*." + c.Tenant + ".>" }
 
 // DeadLetters follows the tenant's dead letters from a place in the stream.
 func (c *Client) DeadLetters(ctx context.Context, from uint64) (<-chan DeadLetter, error) {
-	return follow(ctx, c.JS, messages.StreamDLQ, messages.DeadOrders(c.Tenant), from, func(m jetstream.Msg) DeadLetter {
+	return follow(ctx, c, messages.StreamDLQ, messages.DeadOrders(c.Tenant), from, func(m jetstream.Msg) DeadLetter {
 		h := m.Headers()
 		return DeadLetter{
 			Seq: originSeq(h.Get(messages.HeaderOrigin)), Reason: h.Get(messages.HeaderReason),
@@ -87,8 +87,8 @@ func originSeq(origin string) uint64 {
 // follow reads a stream from a sequence on. The first consumer must come up;
 // after that every trouble is waited out, and reading goes on behind the last
 // message that was handed over.
-func follow[T any](ctx context.Context, js jetstream.JetStream, stream, filter string, from uint64, read func(jetstream.Msg) T) (<-chan T, error) {
-	it, err := open(ctx, js, stream, filter, from)
+func follow[T any](ctx context.Context, c *Client, stream, filter string, from uint64, read func(jetstream.Msg) T) (<-chan T, error) {
+	it, err := c.open(ctx, stream, filter, from)
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", filter, err)
 	}
@@ -97,7 +97,7 @@ func follow[T any](ctx context.Context, js jetstream.JetStream, stream, filter s
 		defer close(out)
 		for ctx.Err() == nil {
 			if it == nil {
-				if it, err = open(ctx, js, stream, filter, from); err != nil {
+				if it, err = c.open(ctx, stream, filter, from); err != nil {
 					it = nil
 					pause(ctx, feedPause)
 					continue
@@ -110,14 +110,16 @@ func follow[T any](ctx context.Context, js jetstream.JetStream, stream, filter s
 	return out, nil
 }
 
-func open(ctx context.Context, js jetstream.JetStream, stream, filter string, from uint64) (jetstream.MessagesContext, error) {
+func (c *Client) open(ctx context.Context, stream, filter string, from uint64) (jetstream.MessagesContext, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	cons, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+	ctx, forget := c.denials.expect(ctx, ".CONSUMER.CREATE."+stream+".")
+	defer forget()
+	cons, err := c.JS.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
 	})
 	if err != nil {
-		return nil, err
+		return nil, denied(ctx, err)
 	}
 	return cons.Messages()
 }
