@@ -87,6 +87,7 @@ type check struct {
 func checks() []check {
 	return []check{
 		{name: "an order is placed with one request", run: (*bench).placesOnce},
+		{name: "a purchase leaves a record without secrets", run: (*bench).leavesRecord},
 		{name: "preparing creates nothing", run: (*bench).preparesOnly},
 		{name: "a recorded plan sends the same bytes", run: (*bench).repeatsFromPlan},
 		{name: "a status proves nothing but 429", run: (*bench).statusTable},

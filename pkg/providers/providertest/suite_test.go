@@ -13,12 +13,16 @@ import (
 	"testing"
 
 	"github.com/beltline-io/beltline/internal/providerhttp"
+	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
-const token = "canary-token"
+const (
+	token = "canary-token"
+	goods = "GOODS-1234"
+)
 
 // newKiosk is a fake that sells one thing: POST /buy with the reference as
 // body, GET /price, GET /find?ref=.
@@ -45,7 +49,7 @@ func newKiosk() providertest.Fake {
 				}
 				sold[reference] = fmt.Sprintf("no-%d", len(sold)+1)
 				d.Commit(r.Context(), providertest.Entry{Reference: reference, ID: sold[reference]})
-				fmt.Fprintf(w, `{"id":%q}`, sold[reference])
+				fmt.Fprintf(w, `{"id":%q,"key":%q}`, sold[reference], goods)
 			default:
 				http.NotFound(w, r)
 			}
@@ -76,6 +80,8 @@ const (
 	buysUnderNewReference
 	asksGuardItself
 	hidesCancel
+	declaresNothing
+	declaresGoods
 )
 
 // client is an adapter for the kiosk, with a mistake.
@@ -90,10 +96,21 @@ type reply struct {
 	ID    string `json:"id"`
 	Code  string `json:"code"`
 	Price string `json:"price"`
+	Key   string `json:"key"`
 }
 
 func (c client) request(method, path string, body []byte) providerhttp.Request {
-	return providerhttp.Request{Op: "kiosk" + path, Method: method, URL: c.url + path, Header: http.Header{"Authorization": {token}}, Body: body, ContentType: "text/plain"}
+	r := providerhttp.Request{
+		Op: "kiosk" + path, Method: method, URL: c.url + path, Header: http.Header{"Authorization": {token}}, Body: body,
+		ContentType: "application/x-www-form-urlencoded", Disclose: providerhttp.Disclose([]string{"id"}, nil, secret.New(token)),
+	}
+	switch c.mistake {
+	case declaresNothing:
+		r.Disclose = nil
+	case declaresGoods:
+		r.Disclose = providerhttp.Disclose([]string{"id", "key"}, nil, secret.New(token))
+	}
+	return r
 }
 
 func (c client) read(op string, r *providerhttp.Response) (reply, error) {
@@ -178,7 +195,7 @@ func (c client) Place(ctx context.Context, o providers.Order, _ providers.Plan) 
 		return providers.Answer{}, &providers.Error{Op: "kiosk/buy", Code: providers.CodeUnreadable}
 	}
 	return providers.Answer{
-		Status: providers.StatusSucceeded, Finality: messages.Final, Ref: map[string]string{"id": v.ID}, Deliverable: json.RawMessage(`{}`),
+		Status: providers.StatusSucceeded, Finality: messages.Final, Ref: map[string]string{"id": v.ID}, Deliverable: json.RawMessage(`{"key":"` + v.Key + `"}`),
 	}, nil
 }
 
@@ -233,6 +250,8 @@ func TestRun_CatchesEveryMistake(t *testing.T) {
 		absentOnFault:         "faults of looking up decide nothing",
 		buysUnderNewReference: "a reference buys once",
 		asksGuardItself:       "the guard is asked once, before anything arrives",
+		declaresNothing:       "a purchase leaves a record without secrets",
+		declaresGoods:         "a purchase leaves a record without secrets",
 		hidesCancel:           "cancelling before sending sends nothing",
 	} {
 		t.Run(fmt.Sprintf("%d %s", m, check), func(t *testing.T) {
