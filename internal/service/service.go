@@ -83,6 +83,7 @@ type Service struct {
 	stop  context.CancelFunc
 	slots chan struct{}
 	busy  sync.WaitGroup
+	tally tallies
 }
 
 // Serve begins to answer.
@@ -91,7 +92,10 @@ func Serve(nc *nats.Conn, o Options, endpoints ...Endpoint) (*Service, error) {
 	s := &Service{
 		nc: nc, o: o, log: o.Log.With().Str(logkey.Part, o.Name).Logger(), ctx: ctx, stop: stop, slots: make(chan struct{}, o.AtOnce),
 	}
-	svc, err := micro.AddService(nc, micro.Config{Name: o.Name, Version: version, Description: o.Description})
+	svc, err := micro.AddService(nc, micro.Config{
+		Name: o.Name, Version: version, Description: o.Description,
+		StatsHandler: func(e *micro.Endpoint) any { return s.tally.of(e.Name) },
+	})
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("service %s: %w", o.Name, err)
@@ -130,6 +134,7 @@ func (s *Service) begin(r micro.Request, e Endpoint) {
 		default:
 			f := Fail(TooMany, messages.ProblemBusy, "%d questions are worked on already", s.o.AtOnce)
 			f.After = leastWait
+			s.tally.note(e.Name, f)
 			s.reply(r, s.failed(f))
 			return
 		}
@@ -167,7 +172,9 @@ func (s *Service) answer(ctx context.Context, r micro.Request, e Endpoint) (m *n
 	}()
 	a, err := e.Answer(ctx, Request{Subject: r.Subject(), Body: r.Data()})
 	if err != nil {
-		return s.failed(s.explain(err))
+		f := s.explain(err)
+		s.tally.note(e.Name, f)
+		return s.failed(f)
 	}
 	body, err := Marshal(a.Body)
 	if err != nil {

@@ -58,6 +58,8 @@ type root struct {
 
 	Resolve resolveCommand `cmd:"" help:"Show all that is known of an order that nobody can look up, and decide about it."`
 
+	Provider providerCommand `cmd:"" help:"Show how the work for each provider stands, and stop or resume it."`
+
 	DLQ dlqCommand `cmd:"" name:"dlq" help:"List, show, replay and drop dead letters: what could not be processed."`
 
 	VerifyConfig verifyCommand     `cmd:"" name:"verify-config" help:"Show what a program would read from flags, environment and file, and name all that is wrong with it."`
