@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -57,14 +58,22 @@ type Options struct {
 	Callbacks map[messages.Provider]string
 	// Monitor is the address of the server's monitoring port; empty for none.
 	Monitor string
+	// Stuck is how long nothing may have happened to an order that is to be placed
+	// [10m], and Waiting the same where it waits for a time or a provider [2h].
+	Stuck, Waiting time.Duration
 	// HTTP makes the requests to Monitor and Callbacks; nil for one of its own.
 	HTTP *http.Client
 	// Now is the clock of this machine; nil for the system's.
 	Now func() time.Time
 }
 
-// httpTimeout bounds a request to a door or to the monitoring port.
-const httpTimeout = 10 * time.Second
+const (
+	// httpTimeout bounds a request to a door or to the monitoring port.
+	httpTimeout = 10 * time.Second
+
+	stuckAfter   = 10 * time.Minute
+	waitingAfter = 2 * time.Hour
+)
 
 // Examine looks at everything. It ends early only where nothing else can be
 // looked at.
@@ -77,6 +86,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 			return http.ErrUseLastResponse // a door does not move, and what it redirects to is not ours
 		}}
 	}
+	o.Stuck, o.Waiting = cmp.Or(o.Stuck, stuckAfter), cmp.Or(o.Waiting, waitingAfter)
 	if o.Given == nil {
 		o.Given = func(string) bool { return false }
 	}

@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,11 +23,9 @@ import (
 func TestExamine_FindsNothingWrongWhereNothingIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{})
-	for _, f := range w.examine(w.options()) {
-		if f.Severity != doctor.OK {
-			t.Errorf("%+v", f)
-		}
-	}
+	w.until(w.options(), func(all []doctor.Finding) bool {
+		return len(all) > 10 && len(checks(all, doctor.OK)) == len(all)
+	})
 }
 
 // seeded is one thing that is wrong, and what the doctor must call it.
@@ -87,7 +86,7 @@ func TestExamine_NamesEachSeededFault(t *testing.T) {
 			if tt.spoil != nil {
 				tt.spoil(t, w, &o)
 			}
-			all := w.examine(o)
+			all := w.until(o, func(all []doctor.Finding) bool { return slices.Contains(checks(all, doctor.Fault), tt.check) })
 			if diff := cmp.Diff([]string{tt.check}, checks(all, doctor.Fault)); diff != "" {
 				t.Fatalf("%s\n%+v", diff, all)
 			}
@@ -136,37 +135,68 @@ func TestExamine_WhatNobodyCouldSayIsUnknownAndNotWell(t *testing.T) {
 	w := newWorld(t, plan{})
 	o := w.options()
 	o.Monitor = ""
-	all := w.examine(o)
-	if diff := cmp.Diff([]string{"durability"}, checks(all, doctor.Note)); diff != "" {
-		t.Errorf("%s\n%+v", diff, all)
-	}
+	w.until(o, func(all []doctor.Finding) bool {
+		return slices.Contains(checks(all, doctor.Note), "durability") && len(checks(all, doctor.Fault)) == 0
+	})
 	o.Monitor = w.drop.URL()
-	all = w.examine(o)
-	if got := checks(all, doctor.Warning); len(got) != 1 || got[0] != "monitor" || len(checks(all, doctor.Fault)) > 0 {
-		t.Errorf("found %+v", all)
-	}
+	w.until(o, func(all []doctor.Finding) bool {
+		return slices.Contains(checks(all, doctor.Warning), "monitor") && slices.Contains(checks(all, doctor.Note), "durability") &&
+			len(checks(all, doctor.Fault)) == 0
+	})
 }
 
 func TestExamine_NamesWhatSomebodyShouldLookAt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, plan{})
-	_, err := w.js.Publish(t.Context(), "orders.acme.submit", []byte("not JSON"))
-	ok(t, err)
 	m, err := w.nc.Request(messages.OperatorServiceSubject("lane"), []byte(`{"provider":"gamesdrop","action":"pause","by":"ann"}`), patience)
 	if err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
 		t.Fatalf("not paused: %v", err)
 	}
-	w.await("the dead letter is there", func() bool {
-		s, err := w.js.Stream(t.Context(), messages.StreamDLQ)
-		return err == nil && s.CachedInfo().State.Msgs == 1
+	for _, body := range []string{"not JSON", order("stuck"), order("doubtful")} {
+		_, err := w.js.Publish(t.Context(), "orders.acme.submit", []byte(body))
+		ok(t, err)
+	}
+	w.doubt(t, "doubtful")
+	o := w.options()
+	o.Stuck = time.Millisecond
+	want := []string{"dead letters", "lane gamesdrop", "operator", "unfinished orders"}
+	all := w.until(o, func(all []doctor.Finding) bool {
+		got := checks(all, doctor.Warning)
+		return !slices.ContainsFunc(want, func(c string) bool { return !slices.Contains(got, c) }) && len(checks(all, doctor.Fault)) == 0
 	})
-	all := w.examine(w.options())
-	if diff := cmp.Diff([]string{"dead letters", "lane gamesdrop"}, checks(all, doctor.Warning)); diff != "" {
-		t.Errorf("%s\n%+v", diff, all)
+	says := map[string]string{
+		"dead letters": "1 on dlq.orders.acme", "lane gamesdrop": "paused by ann since", "operator": "an operator has to decide about 1 order: acme/doubtful",
+		"unfinished orders": "1 order without news for too long; the oldest is acme/stuck of gamesdrop, accepted since",
 	}
-	if len(checks(all, doctor.Fault)) > 0 {
-		t.Errorf("found %+v", all)
+	for _, f := range all {
+		if want := says[f.Check]; f.Severity == doctor.Warning && !strings.Contains(f.Found, want) {
+			t.Errorf("%s: %q does not say %q", f.Check, f.Found, want)
+		}
 	}
+}
+
+func order(id string) string {
+	return `{"v":1,"id":"` + id + `","provider":"gamesdrop","kind":"offer","params":{"offer_id":1001},"max_cost":{"amount":"600","currency":"RUB"}}`
+}
+
+// doubt makes an order one that needs an operator, as a worker would whose
+// answer was lost.
+func (w *world) doubt(t *testing.T, id string) {
+	t.Helper()
+	var e *messages.Event
+	w.await(id+" is accepted", func() bool {
+		m, err := w.nc.Request(messages.OrdersServiceSubject("acme", "get"), []byte(`{"id":"`+id+`"}`), patience)
+		if err != nil || m.Header.Get("Nats-Service-Error-Code") != "" {
+			return false
+		}
+		e, err = messages.DecodeEvent(m.Data)
+		return err == nil
+	})
+	e.N, e.Type, e.State, e.NeedsOperator = e.N+1, messages.Unresolved, messages.Unresolved, true
+	body, err := e.MarshalJSON()
+	ok(t, err)
+	_, err = w.js.Publish(t.Context(), messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type), body)
+	ok(t, err)
 }
 
 func ok(t *testing.T, err error) {

@@ -18,11 +18,6 @@ import (
 )
 
 const (
-	// stuckAfter is how long nothing may have happened to an order that somebody
-	// of ours has in hand; waitingAfter the same where it waits for a time, a
-	// provider or an answer.
-	stuckAfter   = 10 * time.Minute
-	waitingAfter = 2 * time.Hour
 	// mostPages bounds what a look at one state may cost.
 	mostPages = 20
 	namesMost = 3
@@ -84,7 +79,7 @@ func (e *examination) needOperator(ctx context.Context) {
 		e.well("operator", "no order needs one")
 	default:
 		e.add(Finding{
-			Warning, "operator", fmt.Sprintf("%s need an operator: %s", counted(len(all), whole), names(all)),
+			Warning, "operator", fmt.Sprintf("an operator has to decide about %s: %s", counted(len(all), whole), names(all)),
 			"nobody knows whether they were bought, and they stay as they are until somebody has found out",
 			"`beltline order list --needs-operator`, then `beltline resolve` for each",
 		})
@@ -120,8 +115,8 @@ func (e *examination) unfinished(ctx context.Context) {
 	var oldest *messages.Event
 	whole := true
 	for state, patience := range map[messages.Type]time.Duration{
-		messages.Accepted: stuckAfter, messages.Placing: stuckAfter,
-		messages.Retrying: waitingAfter, messages.Processing: waitingAfter, messages.Unresolved: waitingAfter,
+		messages.Accepted: e.o.Stuck, messages.Placing: e.o.Stuck,
+		messages.Retrying: e.o.Waiting, messages.Processing: e.o.Waiting, messages.Unresolved: e.o.Waiting,
 	} {
 		no := false
 		all, complete, err := e.list(ctx, messages.OrdersAsked{State: state, OlderThan: patience, NeedsOperator: &no})

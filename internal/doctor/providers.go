@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (e *examination) lane(p messages.Provider, s lane.State) {
 		e.add(Finding{Fault, check, "its key in the bucket cannot be read", waits, "`beltline provider resume " + string(p) + "` writes it anew"})
 	case s.Paused():
 		e.add(Finding{
-			Warning, check, fmt.Sprintf("paused by %s since %s (%s)", by, since, s.Reason), waits, "`beltline provider resume " + string(p) + "` when the reason is gone",
+			Warning, check, strings.TrimSuffix(fmt.Sprintf("paused by %s since %s: %s", by, since, s.Message), ": "), waits, "`beltline provider resume " + string(p) + "` when the reason is gone",
 		})
 	default:
 		e.add(Finding{

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -222,21 +224,13 @@ func (e *examination) getJSON(ctx context.Context, url string, into any) error {
 
 // durability looks whether what was acknowledged survives a power cut.
 func (e *examination) durability() {
-	events := e.found.Stream(messages.StreamEvents)
-	if events == nil {
+	if len(e.found.Streams) == 0 {
 		return
 	}
 	const check = "durability"
-	clustered := e.nc.ConnectedClusterName() != ""
-	switch {
-	case clustered && events.Config.Replicas >= 3:
-		e.well(check, "a cluster, with %d copies of the ledger", events.Config.Replicas)
+	if e.nc.ConnectedClusterName() != "" {
+		e.replicated(check)
 		return
-	case clustered:
-		e.add(Finding{
-			Fault, check, fmt.Sprintf("a cluster, and the ledger has %d copy", events.Config.Replicas),
-			"when that one server's disk is lost, so is the memory of what was bought", "set NATS_REPLICAS=3 for all programs, and run `beltline setup`",
-		})
 	}
 	switch m := e.monitor; {
 	case m == nil || m.JetStream.Config == nil:
@@ -251,4 +245,26 @@ func (e *examination) durability() {
 			"set `sync_interval: always` in the `jetstream` part of the server's configuration, or run three servers with NATS_REPLICAS=3",
 		})
 	}
+}
+
+// leastCopies is what survives the loss of one server and still has a majority.
+const leastCopies = 3
+
+// replicated looks whether each stream of a cluster has enough copies.
+func (e *examination) replicated(check string) {
+	var few []string
+	for _, where := range slices.Sorted(maps.Keys(e.found.Streams)) {
+		if n := e.found.Streams[where].Config.Replicas; n < leastCopies {
+			few = append(few, fmt.Sprintf("%s (%d)", where, n))
+		}
+	}
+	if len(few) == 0 {
+		e.well(check, "a cluster, with at least %d copies of each stream", leastCopies)
+		return
+	}
+	e.add(Finding{
+		Fault, check, fmt.Sprintf("a cluster, and fewer than %d copies of %s", leastCopies, strings.Join(few, ", ")),
+		"when that server is lost, so is the memory of what was bought; until it is back, everything stands still",
+		"set NATS_REPLICAS=3 for all programs, and run `beltline setup`",
+	})
 }

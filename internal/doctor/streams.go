@@ -47,6 +47,25 @@ func (e *examination) streams(ctx context.Context) {
 			})
 		}
 	}
+	e.consumers()
+}
+
+// consumers looks whether the messages of a consumer are handed out.
+func (e *examination) consumers() {
+	for _, where := range slices.Sorted(maps.Keys(e.found.Consumers)) {
+		switch c := e.found.Consumers[where]; {
+		case c.Paused:
+			e.add(Finding{
+				Warning, where, fmt.Sprintf("is paused on the server for another %s; no program of ours does that", c.PauseRemaining.Round(time.Second)),
+				"its messages wait", "find out who paused it; `nats consumer resume` ends the pause",
+			})
+		case c.Config.MaxAckPending > 0 && c.NumAckPending >= c.Config.MaxAckPending:
+			e.add(Finding{
+				Warning, where, fmt.Sprintf("%d messages are in hand, as many as may be", c.NumAckPending),
+				"all others wait", "see why the programs do not finish what they have; MAX_IN_FLIGHT and `beltline setup` raise the limit",
+			})
+		}
+	}
 }
 
 func (e *examination) differing(d topology.Difference) Finding {

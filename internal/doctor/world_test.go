@@ -210,6 +210,22 @@ func (w *world) examine(o doctor.Options) []doctor.Finding {
 	return all
 }
 
+// until examines until the findings are as wanted, and returns them: on a busy
+// machine a round trip may be long, and a permit may not come in time.
+func (w *world) until(o doctor.Options, are func([]doctor.Finding) bool) (all []doctor.Finding) {
+	w.t.Helper()
+	defer func() {
+		if w.t.Failed() {
+			w.t.Logf("last found: %+v", all)
+		}
+	}()
+	w.await("the findings are as wanted", func() bool {
+		all = w.examine(o)
+		return are(all)
+	})
+	return all
+}
+
 // checks are the names of the findings of a severity.
 func checks(all []doctor.Finding, severity doctor.Severity) (names []string) {
 	for _, f := range all {

@@ -97,6 +97,7 @@ func (c *doctorCommand) run(ctx context.Context, s *session) int {
 			return client.Conn, client.JS, nil
 		},
 		Settings: c.Topology(), Given: func(name string) bool { return s.given[name] > app.FromDefault },
+		Waiting: 2 * max(c.Times.PollMax, c.Times.BlockedMax), // each may pass once in a healthy order's life
 		Serving: c.serving(), Callbacks: c.callbacks(), Monitor: c.Monitor,
 	})
 	if ctx.Err() != nil {
