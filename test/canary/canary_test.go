@@ -41,6 +41,7 @@ func play(t *testing.T, r *rig, seed []byte, sealTo string) (secrets, []place) {
 	}
 	places = append(places, r.messages()...)
 	places = append(places, r.said()...)
+	places = append(places, r.traces.places()...)
 	files, err := disk(r.store)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +159,7 @@ func everythingWasThere(t *testing.T, s secrets, places []place, seen map[string
 		}
 	}
 	t.Logf("read: %v", kinds)
-	for _, kind := range []string{inEvents, inOrders, inStreams, inLogs, inPages, inAnswers, onDisk} {
+	for _, kind := range []string{inEvents, inOrders, inStreams, inLogs, inPages, inAnswers, inTraces, onDisk} {
 		if kinds[kind] == 0 {
 			t.Errorf("nothing was read of %s", kind)
 		}
@@ -187,7 +188,7 @@ func everythingWasThere(t *testing.T, s secrets, places []place, seen map[string
 func plantedLeaksAreSeen(t *testing.T, s secrets, places []place) {
 	t.Helper()
 	planted := 0
-	for _, kind := range []string{inEvents, inOrders, inStreams, inLogs, inPages, inAnswers, onDisk} {
+	for _, kind := range []string{inEvents, inOrders, inStreams, inLogs, inPages, inAnswers, inTraces, onDisk} {
 		i := slices.IndexFunc(places, func(p place) bool {
 			return p.kind == kind && len(p.text) > 0 && (kind != onDisk || strings.HasSuffix(p.name, ".blk"))
 		})

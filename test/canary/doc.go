@@ -5,7 +5,7 @@
 // make the shops echo our requests. Every credential, goods code, address to pay
 // at and address of a customer is one of a kind. Afterwards everything that was
 // left behind is read: all messages of all streams with their headers, the
-// bucket, all logs, the metrics pages, the answers of all services, and the raw
+// bucket, all logs, the metrics pages, the traces, the answers of all services, and the raw
 // bytes of the server's store.
 //
 // It promises to read each of these places or to fail, and that its judge finds

@@ -25,6 +25,7 @@ const (
 	inLogs    = "logs"
 	inPages   = "pages"
 	inAnswers = "answers of services"
+	inTraces  = "traces"
 	onDisk    = "the disk"
 )
 
@@ -135,6 +136,16 @@ func (r *rig) events(subject string, body object) (found []place) {
 		found = append(found, place{inEvents, fmt.Sprintf("%s[%d]", subject, i), e})
 	}
 	return append(found, place{inAnswers, subject + " (header)", []byte(fmt.Sprint(m.Header))})
+}
+
+// places are the batches of spans that were sent.
+func (c *traces) places() (found []place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, batch := range c.spans {
+		found = append(found, place{inTraces, fmt.Sprint("batch ", i), batch})
+	}
+	return found
 }
 
 // disk reads the raw bytes of everything in the server's store.

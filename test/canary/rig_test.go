@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -58,8 +60,9 @@ type rig struct {
 	games *gamesdroptest.Server
 	site  *exchangertest.Server
 
-	logs  []*log
-	stops []func()
+	logs   []*log
+	traces *traces
+	stops  []func()
 
 	mu      sync.Mutex
 	last    map[string]*messages.Event
@@ -117,7 +120,9 @@ func newRig(t *testing.T) *rig {
 	for _, shut := range []func(){r.steam.Close, r.skins.Close, r.games.Close, r.site.Close} {
 		t.Cleanup(shut)
 	}
+	r.traces = collect(t)
 	env := settings("nats://beltline:" + credentials["the password of NATS"] + "@" + srv.URL()[len("nats://"):])
+	env["OTEL_EXPORTER_OTLP_ENDPOINT"] = r.traces.url
 	r.run(programs.Dispatcher(), env, nil)
 	r.follow()
 	r.run(programs.BalanceSteam(), env, map[string]string{
@@ -141,6 +146,31 @@ func newRig(t *testing.T) *rig {
 	maps.Copy(site, hooks)
 	r.run(programs.Exchanger(), env, site)
 	return r
+}
+
+// traces is a collector: it keeps what it is sent as it is.
+type traces struct {
+	url string
+
+	mu    sync.Mutex
+	spans [][]byte
+}
+
+func collect(t *testing.T) *traces {
+	t.Helper()
+	c := new(traces)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil || req.Header.Get("Content-Encoding") != "" {
+			t.Errorf("a batch of spans cannot be read: %v, %v", err, req.Header)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.spans = append(c.spans, append(body, fmt.Sprint(req.Header)...))
+	}))
+	t.Cleanup(s.Close)
+	c.url = s.URL
+	return c
 }
 
 // front hands callbacks on to the door of whichever worker knows their path.
