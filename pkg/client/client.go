@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -41,6 +42,10 @@ type Options struct {
 	// NATS are further options of the connection, such as TLS. They win over
 	// those that the client sets itself.
 	NATS []nats.Option
+
+	// Traceparent tells the W3C trace that a call belongs to, "" for none; may be
+	// nil. It goes with what is submitted, and comes back in [Event].
+	Traceparent func(context.Context) string
 
 	// AnswerWithin is how long the client waits for one acknowledgement of the
 	// server, and for a stream that is not there [5s].

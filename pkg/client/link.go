@@ -22,6 +22,7 @@ type link struct {
 	life  context.Context //nolint:containedctx // that of one connection: it ends when the connection is lost
 	end   context.CancelCauseFunc
 	again chan struct{} // closed when the connection is there again
+	done  bool          // the client is closed, though the connection may not be
 }
 
 func newLink(nc *nats.Conn) *link {
@@ -45,7 +46,11 @@ func (l *link) run() {
 		}
 		l.mu.Unlock()
 	}
-	l.end(errLost)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = true
+	l.end(nats.ErrConnectionClosed)
+	close(l.again)
 }
 
 func (l *link) close() { l.nc.RemoveStatusListener(l.status) }
@@ -61,15 +66,15 @@ func (l *link) here() context.Context {
 func (l *link) wait(ctx context.Context) error {
 	for {
 		l.mu.Lock()
-		again := l.again
+		again, done := l.again, l.done
 		l.mu.Unlock()
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case done, l.nc.IsClosed():
+			return nats.ErrConnectionClosed
 		case l.nc.IsConnected():
 			return nil
-		case l.nc.IsClosed():
-			return nats.ErrConnectionClosed
 		}
 		select {
 		case <-again:

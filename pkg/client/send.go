@@ -33,6 +33,9 @@ const (
 	codeNotEnabledHere jetstream.ErrorCode = 10039
 )
 
+// headerTrace is spelled as in the contract; headers of NATS are case-sensitive.
+const headerTrace = "traceparent"
+
 // Receipt says where a request is stored.
 type Receipt struct {
 	// Seq is its sequence in the stream ORDERS. A dead letter names it as its
@@ -121,6 +124,7 @@ type sending struct {
 	request messages.Request
 	subject string
 	body    []byte
+	trace   string
 
 	doubt      error // why an earlier try may have been stored
 	duplicates int
@@ -132,6 +136,9 @@ func (c *Client) send(ctx context.Context, r messages.Request, id string, body [
 	ctx, cancel := c.patient(ctx)
 	defer cancel()
 	s := &sending{c: c, request: r, subject: messages.OrderSubject(c.o.Tenant, r), body: body, pause: firstPause}
+	if c.o.Traceparent != nil {
+		s.trace = c.o.Traceparent(ctx)
+	}
 	receipt, err := s.run(ctx)
 	switch {
 	case err == nil:
@@ -183,7 +190,11 @@ func (s *sending) run(ctx context.Context) (Receipt, error) {
 func (s *sending) once(ctx context.Context) (Receipt, fate, error) {
 	try, done := s.c.attempt(ctx, s.subject, s.c.o.AnswerWithin)
 	defer done()
-	ack, err := s.c.js.Publish(try, s.subject, s.body, jetstream.WithExpectStream(messages.StreamOrders), jetstream.WithRetryAttempts(0))
+	m := &nats.Msg{Subject: s.subject, Data: s.body, Header: nats.Header{}} // each time: publishing adds to the header
+	if s.trace != "" {
+		m.Header.Set(headerTrace, s.trace)
+	}
+	ack, err := s.c.js.PublishMsg(try, m, jetstream.WithExpectStream(messages.StreamOrders), jetstream.WithRetryAttempts(0))
 	if err == nil && !ack.Duplicate {
 		return Receipt{Seq: ack.Sequence}, stored, nil
 	}

@@ -3,7 +3,9 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,5 +292,175 @@ func TestNew_LeavesTheConnectionOpen(t *testing.T) {
 	c.Close()
 	if !nc.IsConnected() {
 		t.Error("the program's connection was closed")
+	}
+}
+
+// verdicts are what a client has said of its orders.
+type verdicts struct {
+	mu   sync.Mutex
+	all  map[string]error
+	said map[string]int
+}
+
+const (
+	saidStored    = "stored"
+	saidNotStored = "not stored"
+	saidUnknown   = "unknown"
+)
+
+func verdict(err error) string {
+	lost, refused := errors.Is(err, client.ErrFateUnknown), errors.Is(err, client.ErrNotStored)
+	switch {
+	case err == nil:
+		return saidStored
+	case lost && !refused:
+		return saidUnknown
+	case refused && !lost:
+		return saidNotStored
+	default:
+		return "neither: " + err.Error()
+	}
+}
+
+func (v *verdicts) add(id string, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.all[id] = err
+	v.said[verdict(err)]++
+}
+
+// enough: a world without one of the three proves nothing about it.
+func (v *verdicts) enough() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.said[saidStored] >= 20 && v.said[saidUnknown] >= 20 && v.said[saidNotStored] >= 20
+}
+
+// The one thing that counts: stored is stored, not stored is not stored, and all
+// else is called unknown. The books are the stream itself.
+func TestSubmit_WhateverHappensToTheConnectionWhatItSaysIsTrue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := newProxy(t, r.server.URL())
+	c := connect(t, p.url(), func(o *client.Options) { o.AnswerWithin = 500 * time.Millisecond })
+	v := &verdicts{all: map[string]error{}, said: map[string]int{}}
+	limit := within(t)
+	var clerks sync.WaitGroup
+	for clerk := range 8 {
+		clerks.Go(func() {
+			for n := 0; !v.enough() && limit.Err() == nil; n++ {
+				id := fmt.Sprintf("o-%d-%d", clerk, n)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(5+20*(n%10))*time.Millisecond)
+				_, err := c.Submit(ctx, order(id))
+				cancel()
+				v.add(id, err)
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { clerks.Wait(); close(ended) }()
+	r.trouble(p, ended)
+	r.server.Restart(t) // what is still on its way arrives, or never will
+	if _, err := connect(t, p.url(), nil).Submit(within(t), order("last")); err != nil {
+		t.Fatal(err)
+	}
+	books := map[string]bool{}
+	for _, b := range r.stored(messages.SubmitRequest) {
+		o, err := messages.DecodeOrder([]byte(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		books[o.ID] = true
+	}
+	for id, err := range v.all {
+		switch said := verdict(err); {
+		case said == saidUnknown:
+		case said == saidStored && books[id], said == saidNotStored && !books[id]:
+		default:
+			t.Errorf("%s: said %s (%v); in the stream: %t", id, said, err, books[id])
+		}
+	}
+	if t.Logf("said: %v", v.said); !v.enough() {
+		t.Error("a world without one of the three proves nothing about it")
+	}
+}
+
+// trouble cuts, swallows and restarts until the clerks have ended.
+func (r *rig) trouble(p *proxy, ended <-chan struct{}) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for round := 0; ; round++ {
+		switch round % 14 {
+		case 0, 6, 9:
+			p.loseAnswer(`"stream":"ORDERS"`, 2)
+		case 3, 12:
+			p.cut()
+		case 4:
+			p.setAway(true)
+		case 5:
+			p.setAway(false)
+		case 10:
+			r.server.Restart(r.t)
+		}
+		select {
+		case <-ended:
+			p.setAway(false)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func TestSubmit_CarriesTheTraceOfItsContext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	type key struct{}
+	c := r.connect(func(o *client.Options) {
+		o.Traceparent = func(ctx context.Context) string { s, _ := ctx.Value(key{}).(string); return s }
+	})
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	if _, err := c.Submit(context.WithValue(within(t), key{}, trace), order("a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Submit(within(t), order("b")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.js.Stream(within(t), messages.StreamOrders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq, want := range map[uint64]string{1: trace, 2: ""} {
+		if m, err := s.GetMsg(within(t), seq); err != nil || m.Header.Get("traceparent") != want {
+			t.Errorf("%d: %q, %v", seq, m.Header.Get("traceparent"), err)
+		}
+	}
+	h := map[string][]string{"traceparent": {trace}}
+	if _, err := r.js.PublishMsg(within(t), header("events.gamesdrop.acme.a.accepted", h, `{"v":1,"n":1,"order_id":"a"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := take(t, watch(t, c, client.Filter{}), 1); got[0].Traceparent != trace {
+		t.Errorf("%+v", got[0])
+	}
+}
+
+func TestClose_EndsWhatIsUnderWayAlsoOnAConnectionThatStaysOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c, err := client.New(r.server.Conn(t), client.Options{Tenant: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := watch(t, c, client.Filter{})
+	r.write(0, 0)
+	take(t, next, 1)
+	c.Close()
+	if _, err, ok := next(); !ok || !errors.Is(err, nats.ErrConnectionClosed) {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.Submit(within(t), order("a")); !errors.Is(err, client.ErrNotStored) {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.Get(within(t), "a"); !errors.Is(err, client.ErrUnanswered) {
+		t.Errorf("%v", err)
 	}
 }

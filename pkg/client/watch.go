@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +25,8 @@ type Event struct {
 	// Pending is how many more events were waiting behind it: 0 where it was the
 	// last one so far.
 	Pending uint64
+	// Traceparent is the trace that the event belongs to; "" for none.
+	Traceparent string
 }
 
 // Filter says which events a watch is about, and where it begins. The zero value
@@ -92,7 +95,7 @@ func (c *Client) Watch(ctx context.Context, f Filter) iter.Seq2[Event, error] {
 				if !told.first(e) {
 					return true
 				}
-				return yield(Event{Event: *e, Seq: at.Sequence.Stream, Pending: at.NumPending}, nil)
+				return yield(Event{Event: *e, Seq: at.Sequence.Stream, Pending: at.NumPending, Traceparent: m.Headers().Get(headerTrace)}, nil)
 			})
 		if err != nil {
 			yield(Event{}, err)
@@ -198,8 +201,13 @@ func (c *Client) final(f *feed, err error) bool {
 	}
 }
 
-// absent: there is no such stream, or no JetStream, as far as is known now.
+// absent: there is no such stream, or no JetStream, or there may be no such
+// consumer, as far as is known now.
 func absent(err error) bool {
+	var api jetstream.JetStreamError
+	if errors.As(err, &api) && api.APIError() != nil && api.APIError().Code != http.StatusServiceUnavailable {
+		return true
+	}
 	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
