@@ -111,7 +111,7 @@ func (c *resolveCommand) run(ctx context.Context, s *session) int {
 	}
 	defer client.Close()
 	d.client = client
-	all, err := d.events(ctx)
+	all, err := d.client.OperatorHistory(ctx, d.tenant, d.id)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -137,30 +137,6 @@ func (d *deciding) lacking() (faults []app.Fault) {
 		lacks("--yes", "is required where nobody can be asked to confirm: standard input is not a terminal")
 	}
 	return faults
-}
-
-// events reads all events of the order. What a question costs is bounded, and a
-// long history may not fit into an answer: the last event then is what there is.
-func (d *deciding) events(ctx context.Context) ([]*messages.Event, error) {
-	body, err := d.client.AskOperator(ctx, "history", d.tenant, d.id)
-	if err == nil {
-		all, err := upstream.DecodeHistory(body)
-		if err == nil && len(all) == 0 {
-			err = fmt.Errorf("%w: %s/%s", upstream.ErrNotFound, d.tenant, d.id)
-		}
-		return all, err
-	}
-	if !refusedWith(err, "500") {
-		return nil, err
-	}
-	if body, err = d.client.AskOperator(ctx, "get", d.tenant, d.id); err != nil {
-		return nil, err
-	}
-	e, err := messages.DecodeEvent(body)
-	if err != nil {
-		return nil, err
-	}
-	return []*messages.Event{e}, nil
 }
 
 // showOnly shows what is known.

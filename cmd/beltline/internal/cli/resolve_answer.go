@@ -111,7 +111,7 @@ func (d *deciding) tooEarly(p messages.Problem) {
 // moved: the order is not where the decision rests. What stands in its place
 // may be this very decision, whose first answer was lost.
 func (d *deciding) moved(ctx context.Context, p messages.Problem) int {
-	all, err := d.events(ctx)
+	all, err := d.client.OperatorHistory(ctx, d.tenant, d.id)
 	if err != nil {
 		d.say("beltline: the order has moved: its last event is %d, and the decision rests on %d", p.N, d.asked.ExpectedN)
 		d.say("What it is now was not to be seen (%s): `beltline resolve %s/%s`", err, d.tenant, d.id)
@@ -185,12 +185,13 @@ func (d *deciding) unknown(ctx context.Context, err error) int {
 }
 
 // lookAgain reads the order again, and waits for a while where that fails: what
-// has hidden the answer may hide this one as well.
+// has hidden the answer may hide this one as well. Whoever has interrupted the
+// question needs to know its fate all the more; a second signal ends this too.
 func (d *deciding) lookAgain(ctx context.Context) (all []*messages.Event, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askFor)
 	defer cancel()
 	for {
-		if all, err = d.events(ctx); err == nil || !sleep(ctx, time.Second) {
+		if all, err = d.client.OperatorHistory(ctx, d.tenant, d.id); err == nil || !sleep(ctx, time.Second) {
 			return all, err
 		}
 	}
@@ -230,10 +231,4 @@ func (d *deciding) sameDecision(v any) bool {
 	evidence, err := json.Marshal(d.asked.Evidence)
 	return err == nil && have.Decision == d.asked.Decision && have.By == d.asked.By && have.ExpectedN == d.asked.ExpectedN &&
 		have.NewReference == d.asked.NewReference && messages.SameContent(have.Evidence, evidence)
-}
-
-// refusedWith reports whether a service has answered with the number.
-func refusedWith(err error, status string) bool {
-	var refusal *upstream.Refusal
-	return errors.As(err, &refusal) && refusal.Status == status
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -192,6 +193,19 @@ func TestResolve_ADecisionOfUnknownFateIsNeverCalledRefused(t *testing.T) {
 		r := run(t, s, app.ExitFailure)
 		r.stderr.shows(t, "^It is not known whether the decision was written, and the order is not to be seen now: .*ask again$")
 		r.stderr.shows(t, "^Give the same command again with --expected-n 2: ")
+	})
+	t.Run("somebody did not wait for the answer", func(t *testing.T) {
+		t.Parallel()
+		s, asked := serve(t), make(chan struct{})
+		s.answers(func(r messages.Resolve, _ *nats.Msg) {
+			s.shows(then(doubtful(), decided(r)))
+			close(asked)
+		})
+		r := begin(t, s.env, "", failing...)
+		<-asked
+		r.signals <- syscall.SIGINT
+		r.ends(app.ExitOK)
+		r.stderr.shows(t, "^The decision was written all the same$")
 	})
 	t.Run("no answer at all", func(t *testing.T) {
 		t.Parallel()

@@ -19,6 +19,12 @@ import (
 // a question, so that its own word on a lack of time arrives.
 const askWithin = 10 * time.Second
 
+// Numbers of refusals that are branched on.
+const (
+	statusNotFound = "404"
+	statusInternal = "500"
+)
+
 // Refusal is an answer that is an error. What it says of a question's fate is
 // the service's word; no other error of [Client.Ask] says anything of it, but
 // for [ErrNotAsked] and [ErrDenied].
@@ -77,14 +83,14 @@ func (c *Client) ask(ctx context.Context, method, id string) ([]byte, error) {
 // named adds which order does not exist, which the service does not repeat.
 func named(err error, tenant, id string) error {
 	var refusal *Refusal
-	if errors.As(err, &refusal) && refusal.Status == "404" {
+	if errors.As(err, &refusal) && refusal.Status == statusNotFound {
 		return fmt.Errorf("%w: %s (tenant %s)", ErrNotFound, id, tenant)
 	}
 	return err
 }
 
-// AskOperator asks the service "operator" about an order of any tenant.
-func (c *Client) AskOperator(ctx context.Context, method, tenant, id string) ([]byte, error) {
+// askOperator asks the service "operator" about an order of any tenant.
+func (c *Client) askOperator(ctx context.Context, method, tenant, id string) ([]byte, error) {
 	body, err := c.Ask(ctx, messages.OperatorServiceSubject(method), messages.OrderAsked{Tenant: tenant, ID: id})
 	return body, named(err, tenant, id)
 }

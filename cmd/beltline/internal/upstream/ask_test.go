@@ -12,6 +12,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -78,5 +79,46 @@ func TestAsk_AnAccountThatMayNotAskIsToldSoAtOnce(t *testing.T) {
 	c.Tenant = "acme"
 	if _, err := c.Last(t.Context(), "a"); !errors.Is(err, upstream.ErrNotAsked) {
 		t.Errorf("its own: %v", err)
+	}
+}
+
+func TestHistory_ThatDoesNotFitIntoAnAnswerIsReadFromTheStream(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t, natstest.WithListener())
+	settings := topology.Default()
+	settings.EventsMaxBytes, settings.OrdersMaxBytes, settings.DLQMaxBytes = 1<<20, 1<<20, 1<<20
+	if _, err := topology.Setup(t.Context(), s.JS(t), settings); err != nil {
+		t.Fatal(err)
+	}
+	var last []byte
+	for n := range uint64(4) {
+		e := messages.Event{N: n + 1, Type: messages.Accepted, State: messages.Accepted, Tenant: "acme", OrderID: "a", Provider: messages.GamesDrop}
+		var err error
+		if last, err = e.MarshalJSON(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.JS(t).Publish(t.Context(), messages.EventSubject(e.Provider, "acme", "a", e.Type), last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := &nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"too long; read the stream instead"}}}
+	for _, service := range []string{"svc.orders.acme.", "svc.operator."} {
+		answerer(t, s.Conn(t), service+"history", long)
+		answerer(t, s.Conn(t), service+"get", body(string(last)))
+	}
+	c := connect(t, s)
+	for name, ask := range map[string]func() ([]*messages.Event, error){
+		"tenant":   func() ([]*messages.Event, error) { return c.History(t.Context(), "a") },
+		"operator": func() ([]*messages.Event, error) { return c.OperatorHistory(t.Context(), "acme", "a") },
+	} {
+		if all, err := ask(); err != nil || len(all) != 4 || all[3].N != 4 {
+			t.Errorf("%s: %d events, %v", name, len(all), err)
+		}
+	}
+	if err := s.JS(t).DeleteStream(t.Context(), messages.StreamEvents); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := c.History(t.Context(), "a"); err != nil || len(all) != 1 || all[0].N != 4 {
+		t.Errorf("without the stream: %d events, %v", len(all), err)
 	}
 }

@@ -179,18 +179,66 @@ func (c *Client) Last(ctx context.Context, id string) (*messages.Event, error) {
 
 // History asks for all events of the order.
 func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, error) {
-	body, err := c.ask(ctx, "history", id)
+	return c.history(ctx, c.Tenant, id, func(method string) ([]byte, error) { return c.ask(ctx, method, id) })
+}
+
+// OperatorHistory asks the service "operator" for all events of an order.
+func (c *Client) OperatorHistory(ctx context.Context, tenant, id string) ([]*messages.Event, error) {
+	return c.history(ctx, tenant, id, func(method string) ([]byte, error) { return c.askOperator(ctx, method, tenant, id) })
+}
+
+// history reads the events from a service, or, where they are more than fits
+// into an answer, from the stream. An account that may not read that gets the
+// last event, which says all that is known; its n tells that others are missing.
+func (c *Client) history(ctx context.Context, tenant, id string, ask func(method string) ([]byte, error)) ([]*messages.Event, error) {
+	body, err := ask("history")
+	if err == nil {
+		return decodeHistory(body)
+	}
+	var refusal *Refusal
+	if !errors.As(err, &refusal) || refusal.Status != statusInternal {
+		return nil, err
+	}
+	if body, err = ask("get"); err != nil {
+		return nil, err
+	}
+	last, err := messages.DecodeEvent(body)
 	if err != nil {
 		return nil, err
 	}
-	return DecodeHistory(body)
+	if all := c.replay(ctx, messages.OrderEvents(tenant, id), last.N); all != nil {
+		return all, nil
+	}
+	return []*messages.Event{last}, nil
 }
 
-// DecodeHistory reads the answer of a method history.
-func DecodeHistory(body []byte) ([]*messages.Event, error) {
+// replay reads the events of an order up to the one with number n from the
+// stream; nil where they are not all to be had.
+func (c *Client) replay(ctx context.Context, filter string, n uint64) (all []*messages.Event) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	feed, err := c.Events(ctx, filter, 1)
+	if err != nil {
+		return nil
+	}
+	for news := range feed {
+		if news.Err != nil {
+			return nil
+		}
+		if all = append(all, news.Event); news.Event.N >= n {
+			return all
+		}
+	}
+	return nil
+}
+
+func decodeHistory(body []byte) ([]*messages.Event, error) {
 	var all []*messages.Event
 	if err := json.Unmarshal(body, &all); err != nil {
 		return nil, fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the answer has no event in it")
 	}
 	return all, nil
 }

@@ -9,6 +9,6 @@
 // answers, and one that nobody has got from one whose fate is not known.
 //
 // What it does for a tenant takes no more than an upstream account's rights; Ask
-// and AskOperator ask whatever service the account may. It never decides about
+// and OperatorHistory ask whatever service the account may. It never decides about
 // an order. Only the packages of cmd/beltline may import it.
 package upstream
