@@ -89,6 +89,15 @@ directed: ## let processes die at each point in their code, one by one (POINTS=l
 	@mkdir -p .beltline
 	$(GO) run ./test/crash -directed -quiet 1s -results .beltline/crash.jsonl -points "$(POINTS)"
 
+# Each run has a seed and a store of its own. SWARM="-deaths 10 -open 600" changes
+# the mixture, SWARM_RUNS= goes on for longer.
+SWARM_RUNS ?= 3
+SWARM ?=
+.PHONY: swarm
+swarm: ## let workers die by the thousand inside one process (SWARM_RUNS=, SWARM="-orders 50000")
+	@mkdir -p .beltline
+	$(GO) run ./test/crash/swarm -control -runs $(SWARM_RUNS) -results .beltline/crash.jsonl $(SWARM)
+
 # MUTANTS=M7,M21 runs some.
 MUTANTS ?= all
 .PHONY: mutants
