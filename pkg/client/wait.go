@@ -21,12 +21,15 @@ func (c *Client) Wait(ctx context.Context, id string) (Event, error) {
 // such as that the customer must act. At the end of ctx it returns what is known
 // so far, with the zero Event for nothing. It rests on the ledger alone: the
 // rest of Beltline may be down.
+//
+// Each call has the server make a consumer. A program that waits for thousands
+// of orders at a time follows them with one [Client.Watch] instead.
 func (c *Client) WaitFor(ctx context.Context, id string, enough func(Event) bool) (Event, error) {
 	if id == "" {
 		return Event{}, errors.New("no order to wait for")
 	}
 	var last Event
-	for e, err := range c.Watch(ctx, Filter{ID: id}) {
+	for e, err := range c.watch(ctx, Filter{ID: id}, true) {
 		switch {
 		case errors.Is(err, messages.ErrMalformed), errors.Is(err, messages.ErrVersion):
 			continue // of a version that we do not know; the next one may be readable
