@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 //	steam-fault KIND plans a fault for the next topup at the fake BalanceSteam
 //	bury SUBJECT REASON ORIGIN ORDER FILE puts a dead letter into the stream
 //	publish SUBJECT FILE                  publishes a file to a stream
+//	books N          says how many purchases all shops' books must hold
+//	closes PROVIDER REASON waits until a provider's lane is closed for a reason
 //	settled          waits until neither requests nor commands wait any more
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"nats": startNATS(t), "stage": openStage, "awaits": awaits, "exits": exits,
 			"steam-balance": steamBalance, "steam-bought": steamBought, "steam-fault": steamFault,
-			"bury": bury, "publish": publish, "settled": settled,
+			"bury": bury, "publish": publish, "settled": settled, "books": books, "closes": closes,
 		},
 	})
 }

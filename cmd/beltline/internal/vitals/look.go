@@ -28,7 +28,7 @@ type Status struct {
 	Follow   *Backlog             `json:"follow"` // placed ones that are due to be looked at
 	Workers  []Replica            `json:"workers"`
 	// Balance is what we have there, of a provider that tells; missing where it
-	// does not, or was not asked.
+	// does not, or was not asked: while its lane is closed nobody asks it.
 	Balance   *money.Money `json:"balance,omitempty"`
 	Unreached []Trouble    `json:"unreached"`
 }
@@ -151,10 +151,13 @@ func tellsBalance(p messages.Provider) bool {
 
 func balance(ctx context.Context, c *upstream.Client, p messages.Provider) (*money.Money, error) {
 	body, err := c.Ask(ctx, messages.ProviderServiceSubject(p, methodBalance), struct{}{})
-	if errors.Is(err, upstream.ErrNotAsked) {
+	var refusal *upstream.Refusal
+	switch {
+	case errors.Is(err, upstream.ErrNotAsked):
 		return nil, errors.New("no worker answers")
-	}
-	if err != nil {
+	case errors.As(err, &refusal) && refusal.Problem.Code == messages.ProblemLaneClosed:
+		return nil, nil //nolint:nilnil // nothing is asked while the lane is closed, and the lane tells why
+	case err != nil:
 		return nil, err
 	}
 	var answer struct {
