@@ -34,6 +34,9 @@ type Program struct {
 	// Config is a pointer to a struct with [Common] embedded in it and the
 	// program's further sections. It is filled before Run is called.
 	Config Config
+	// Check says what of a configuration that was read cannot be worked with, such
+	// as a key that fits into no header; nil for nothing. It connects to nothing.
+	Check func() error
 	// Run does the work until ctx ends, and then drains: nothing new, and what is
 	// in flight as long as the runtime's Hard context allows. Its error ends the
 	// program with code 1, or 2 where it is a *[ConfigError].
@@ -80,15 +83,43 @@ func Main(p Program) { os.Exit(p.Execute(context.Background(), ThisProcess())) }
 // for the first signal.
 func (p Program) Execute(ctx context.Context, proc Process) int {
 	proc.Stdout, proc.Stderr = cmp.Or(proc.Stdout, io.Writer(io.Discard)), cmp.Or(proc.Stderr, io.Writer(io.Discard))
-	loaded, err := Load(p.Config, Input{
-		Name: p.Name, Description: p.Description, Provider: p.Provider,
-		Args: proc.Args, Environ: proc.Environ, Stdout: proc.Stdout, Stderr: proc.Stderr,
-	})
+	loaded, err := p.Load(Input{Args: proc.Args, Environ: proc.Environ, Stdout: proc.Stdout, Stderr: proc.Stderr})
 	if err != nil {
 		return report(proc.Stderr, p.Name, err)
 	}
 	s := newShell(p, proc, loaded)
 	return s.run(ctx)
+}
+
+// Load reads and checks the configuration as the program does before it starts;
+// see the function [Load]. What in says of the program itself is not needed.
+func (p Program) Load(in Input) (*Loaded, error) {
+	in.Name, in.Description, in.Provider = p.Name, p.Description, p.Provider
+	loaded, err := Load(p.Config, in)
+	if err != nil || p.Check == nil {
+		return loaded, err
+	}
+	if err := p.Check(); err != nil {
+		config := new(ConfigError)
+		for _, fault := range apart(err) {
+			config.Faults = append(config.Faults, Fault{Text: fault.Error()})
+		}
+		return loaded, config
+	}
+	return loaded, nil
+}
+
+// apart lists the errors that were joined to one.
+func apart(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // what was joined last, not what was wrapped in it
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, apart(e)...)
+	}
+	return all
 }
 
 // report writes why a program did not start, for people, and returns the code.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/queue"
@@ -25,10 +28,14 @@ func (h *hooks) open(rt *app.Runtime, l *ledger.Ledger, q *queue.Queue, p messag
 	if h == nil || h.section.Addr == "" {
 		return nil, nil
 	}
-	return webhook.New(l, q, webhook.Options{
+	return webhook.New(l, q, h.options(p, rt.Log, rt.Metrics))
+}
+
+func (h *hooks) options(p messages.Provider, log zerolog.Logger, metrics prometheus.Registerer) webhook.Options {
+	return webhook.Options{
 		Provider: p, Addr: h.section.Addr, PublicURL: h.section.PublicURL.String(), Secrets: h.section.Secrets(),
-		Verify: h.verify, Log: rt.Log, Registerer: rt.Metrics,
-	})
+		Verify: h.verify, Log: log, Registerer: metrics,
+	}
 }
 
 // runBoth runs the worker and, where there is one, the door beside it. What

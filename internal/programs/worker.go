@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/fence"
@@ -18,6 +19,7 @@ import (
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/secret"
 	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/internal/webhook"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -96,8 +98,23 @@ func hookedProgram(p messages.Provider, config app.Config, h *hooks, b build) ap
 	return app.Program{
 		Name: "worker-" + string(p), Provider: p, Config: config,
 		Description: fmt.Sprintf("Fulfils orders at %s: %v.", reg.Title, reg.Kinds),
+		Check:       func() error { return checkWorker(p, h, b) },
 		Run:         func(ctx context.Context, rt *app.Runtime) error { return runWorker(ctx, rt, p, h, b) },
 	}
+}
+
+// checkWorker makes the parts that can refuse their settings, and throws them
+// away: a worker that starts, connects and only then ends looks like trouble
+// with the server.
+func checkWorker(p messages.Provider, h *hooks, b build) error {
+	http := providerhttp.New(providerhttp.Config{Name: string(p)})
+	defer http.Close()
+	_, err := b(tools{http: http})
+	if h == nil || h.section.Addr == "" {
+		return err
+	}
+	_, doorErr := webhook.New(nil, nil, h.options(p, zerolog.Nop(), nil))
+	return errors.Join(err, doorErr)
 }
 
 func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hooks, b build) error {

@@ -76,7 +76,7 @@ func choose(environ func(app.Program) map[string]string) *choice {
 
 // check reads a program's configuration as the program itself will.
 func (c *choice) check(p app.Program) (*app.Loaded, *app.ConfigError) {
-	loaded, err := app.Load(p.Config, app.Input{Name: p.Name, Provider: p.Provider, Environ: c.environ(p), Stdout: io.Discard, Stderr: io.Discard})
+	loaded, err := p.Load(app.Input{Environ: c.environ(p), Stdout: io.Discard, Stderr: io.Discard})
 	var config *app.ConfigError
 	if err != nil && !errors.As(err, &config) {
 		config = app.Misconfigured("", "%s: %s", p.Name, err)

@@ -39,18 +39,30 @@ func (*verifyCommand) Help() string {
 type subject struct {
 	name    string
 	grammar func() (any, string)
-	own     messages.Provider
+	program *app.Program // nil for a command of this program
+}
+
+// load reads the configuration as the program would.
+func (x subject) load(in app.Input) (grammar any, loaded *app.Loaded, err error) {
+	if x.program != nil {
+		loaded, err = x.program.Load(in)
+		return x.program.Config, loaded, err
+	}
+	grammar, in.Description = x.grammar()
+	in.Name = "beltline " + x.name
+	loaded, err = app.Load(grammar, in)
+	return grammar, loaded, err
 }
 
 // subjects are all programs that read a configuration.
 func subjects() []subject {
 	var all []subject
 	for _, p := range append([]app.Program{programs.Dispatcher()}, programs.Workers()...) {
-		all = append(all, subject{p.Name, func() (any, string) { return p.Config, p.Description }, p.Provider})
+		all = append(all, subject{p.Name, func() (any, string) { return p.Config, p.Description }, &p})
 	}
 	words := programCommands()
 	for _, name := range slices.Sorted(maps.Keys(words)) {
-		all = append(all, subject{name, words[name], ""})
+		all = append(all, subject{name, words[name], nil})
 	}
 	return all
 }
@@ -117,10 +129,7 @@ func (s *session) verifyConfig(program string, args []string, form string) int {
 		}
 		return s.misused(name, fmt.Errorf("%.64q is not a program; there are %s", program, strings.Join(names, ", ")))
 	}
-	grammar, description := all[i].grammar()
-	loaded, err := app.Load(grammar, app.Input{
-		Name: program, Description: description, Provider: all[i].own, Args: args, Environ: s.Environ, Stdout: s.Stdout, Stderr: s.Stderr,
-	})
+	grammar, loaded, err := all[i].load(app.Input{Args: args, Environ: s.Environ, Stdout: s.Stdout, Stderr: s.Stderr})
 	var exit app.ExitError
 	if errors.As(err, &exit) {
 		return exit.Code
@@ -169,7 +178,7 @@ func (v *verification) inside(up *upCommand) {
 		run = append(run, programs.Workers()[i])
 	}
 	for _, p := range run {
-		loaded, err := app.Load(p.Config, app.Input{Name: p.Name, Provider: p.Provider, Environ: chosen.environ(p), Stdout: io.Discard, Stderr: io.Discard})
+		loaded, err := p.Load(app.Input{Environ: chosen.environ(p), Stdout: io.Discard, Stderr: io.Discard})
 		if err != nil {
 			continue // choose has found it
 		}
