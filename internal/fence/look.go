@@ -14,16 +14,51 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// ledgerNow asks the leader of the stream.
+// ledgerNow asks the leader of the stream. Of several nodes others answer too:
+// one that knows no leader speaks for itself, however far behind it is, and one
+// that was paused or parted from the others takes itself for the leader for a
+// while. Neither is evidence.
 func ledgerNow(ctx context.Context, js jetstream.JetStream) (Ledger, error) {
 	stream, err := js.Stream(ctx, messages.StreamEvents)
 	if err != nil {
 		return Ledger{}, fmt.Errorf("stream %s: %w", messages.StreamEvents, err)
 	}
 	i := stream.CachedInfo()
+	if err := led(i.Cluster); err != nil {
+		return Ledger{}, fmt.Errorf("stream %s: %w", messages.StreamEvents, err)
+	}
 	return Ledger{
 		Created: i.Created, Epoch: i.Config.Metadata[topology.MetaEpoch], LastSeq: i.State.LastSeq, Messages: i.State.Msgs,
 	}, nil
+}
+
+// lastHeard is how long ago a leader may have heard of a replica that still
+// counts for its majority. A replica votes for nobody else within four seconds
+// of the leader's last word, so nobody else can have been elected meanwhile.
+const lastHeard = 3 * time.Second
+
+// errNotLed: whoever has answered does not lead a majority.
+var errNotLed = errors.New("the node that has answered does not lead a majority")
+
+// led reports whether who has answered is the leader, and has just heard of
+// enough others to be the only one. A server that stands alone is.
+func led(c *jetstream.ClusterInfo) error {
+	if c == nil || c.Leader != "" && len(c.Replicas) == 0 {
+		return nil
+	}
+	if c.Leader == "" {
+		return fmt.Errorf("%w: it knows no leader", errNotLed)
+	}
+	heard := 1 // of itself
+	for _, p := range c.Replicas {
+		if !p.Offline && p.Active <= lastHeard && (p.Active > 0 || p.Current) { // 0 and not current: never heard
+			heard++
+		}
+	}
+	if all := len(c.Replicas) + 1; heard <= all/2 {
+		return fmt.Errorf("%w: %s has heard %d of %d lately", errNotLed, c.Leader, heard, all)
+	}
+	return nil
 }
 
 // finding is what speaks against the ledger.
