@@ -67,6 +67,9 @@ func (s *Shared) burst(ctx context.Context) {
 			}
 			if err != nil {
 				s.log.Warn().Err(err).Msg("no permit: its stream did not answer")
+				// Without a connection every question fails at once, and would be asked
+				// again at once, without end.
+				pause(ctx, troubled)
 			}
 			s.putBack(w)
 		}()
