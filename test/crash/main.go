@@ -6,7 +6,9 @@
 //	go run ./test/crash -seed 7 -for 2m -orders 4000
 //	go run ./test/crash -control
 //	go run ./test/crash -mutants all
+//	go run ./test/crash -nodes 3 -for 4m -orders 4000
 //	go run ./test/crash -directed
+//	go run ./test/crash -sum .beltline/crash.jsonl
 //
 // What the invariants are stands in package check, what is broken in package rig.
 package main
@@ -65,6 +67,8 @@ func run(ctx context.Context, args []string) error {
 	flags.Float64Var(&c.Rate, "rate", 3, "deeds in a second: kills, pauses and so on")
 	flags.IntVar(&c.Percent, "percent", 5, "of the requests to shops are spoilt")
 	flags.IntVar(&c.Replicas, "replicas", 2, "of the dispatcher and of each worker")
+	flags.IntVar(&c.Nodes, "nodes", 1, "NATS servers: 1, or a cluster of 3 whose nodes and leaders are killed, parted and moved")
+	flags.DurationVar(&c.NodeEvery, "node-every", 6*time.Second, "the mean time between two deeds to nodes of a cluster")
 	providers := flags.String("providers", strings.Join(rig.Providers(), ","), "which providers take part")
 	flags.BoolVar(&c.control, "control", false, "first show that a naive worker is caught")
 	flags.StringVar(&c.hunt, "mutants", "", "instead: show that these are caught (all, M1,M7, or commit for two that the commit picks)")
@@ -75,8 +79,12 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&c.results, "results", "", "file to which a line is added for each run")
 	flags.StringVar(&c.Dir, "dir", "", "folder for logs and dumps; a new one if empty")
 	flags.BoolVar(&c.Keep, "keep", false, "keep them though all went well")
+	sum := flags.String("sum", "", "instead: add up the results in this file")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *sum != "" {
+		return sumFile(os.Stdout, *sum)
 	}
 	c.Providers = strings.Split(*providers, ",")
 	if c.Orders > 50000 {
@@ -116,8 +124,8 @@ func (c command) all(ctx context.Context) error {
 	for i := range c.runs {
 		o := c.Options
 		o.Seed += uint64(i) //nolint:gosec // not negative
-		o.Again = fmt.Sprintf("go run ./test/crash -seed %d -orders %d -for %s -quiet %s -timeout %s -rate %g -percent %d -replicas %d -providers %s -failpoints=%t",
-			o.Seed, o.Orders, o.For, o.Quiet, o.Timeout, o.Rate, o.Percent, o.Replicas, strings.Join(o.Providers, ","), o.Failpoints)
+		o.Again = fmt.Sprintf("go run ./test/crash -seed %d -orders %d -for %s -quiet %s -timeout %s -rate %g -percent %d -replicas %d -nodes %d -node-every %s -providers %s -failpoints=%t",
+			o.Seed, o.Orders, o.For, o.Quiet, o.Timeout, o.Rate, o.Percent, o.Replicas, o.Nodes, o.NodeEvery, strings.Join(o.Providers, ","), o.Failpoints)
 		result, err := rig.Run(ctx, o)
 		if err != nil {
 			return err

@@ -61,6 +61,8 @@ func (v *view) troubled(s *story, from, to time.Time) bool {
 	provider := s.order.Provider
 	for _, i := range v.incidents(from.Add(-around), to, "worker-"+provider, "nats-server", Network) {
 		cut := i.Program == Network && strings.HasPrefix(i.Process, "worker-"+provider+"-")
+		// Nodes that are parted and leaders that move are no deed to a process.
+		cut = cut || i.Program == "nats-server" && i.Deed == Troubled
 		if cut || i.Deed == Killed || i.Deed == Stopped || i.Deed == Ended || i.Deed == Exited {
 			return true
 		}

@@ -114,6 +114,7 @@ type History struct {
 	Rates     map[string]Rate                 `json:"rates"`
 	Orders    []Order                         `json:"orders"`
 	Streams   map[string][]Message            `json:"-"`
+	Copies    map[string][]Message            `json:"-"` // of EVENTS, by node, where there are several
 	Books     map[string][]providertest.Entry `json:"-"`
 	Standings []Standing                      `json:"standings"`
 	Incidents []Incident                      `json:"incidents"`

@@ -2,6 +2,7 @@ package check
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +50,8 @@ func ways12(v *view, say tell) (looked int) {
 var moved = map[string]bool{"order moved": true, "order needs an operator": true}
 
 // kept is I5: what a reader was given is in the ledger, byte for byte, and so
-// is every event whose acknowledgement a process has logged.
+// is every event whose acknowledgement a process has logged; and all copies of
+// the ledger are equal.
 func kept(v *view, say tell) (looked int) {
 	have := map[uint64]string{}
 	for _, m := range v.Streams["EVENTS"] {
@@ -63,6 +65,7 @@ func kept(v *view, say tell) (looked int) {
 			say("", "the event at %d was read and is another now: %.120s", seq, body)
 		}
 	}
+	looked += v.copies(say)
 	type fact struct {
 		key, typ string
 		attempt  int
@@ -93,6 +96,34 @@ func kept(v *view, say tell) (looked int) {
 	for f, n := range logged {
 		if stored[f] < n {
 			say(f.key, "%d acknowledged %s of attempt %d, the ledger has %d", n, f.typ, f.attempt, stored[f])
+		}
+	}
+	return looked
+}
+
+// copies holds what each node has against what the leader has. The dump of the
+// leader is older, so a copy may go on where it ends.
+func (v *view) copies(say tell) (looked int) {
+	whole := v.Streams["EVENTS"]
+	for _, node := range slices.Sorted(maps.Keys(v.Copies)) {
+		have := map[uint64]Message{}
+		for _, m := range v.Copies[node] {
+			have[m.Seq] = m
+		}
+		for _, m := range whole {
+			looked++
+			switch own, ok := have[m.Seq]; {
+			case !ok:
+				say("", "the copy of %s lacks the event at %d: %.120s", node, m.Seq, m.Data)
+			case own.Data != m.Data || own.Subject != m.Subject:
+				say("", "the copy of %s has another event at %d: %.120s", node, m.Seq, own.Data)
+			}
+			delete(have, m.Seq)
+		}
+		for seq, m := range have {
+			if n := len(whole); n > 0 && seq < whole[n-1].Seq {
+				say("", "the copy of %s alone has an event at %d: %.120s", node, seq, m.Data)
+			}
 		}
 	}
 	return looked

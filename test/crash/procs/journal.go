@@ -2,6 +2,7 @@ package procs
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +35,17 @@ func (j *Journal) Count(deed check.Deed, except ...string) int {
 	n := 0
 	for _, l := range j.Lines() {
 		if l.Deed == deed && !slices.Contains(except, l.Program) {
+			n++
+		}
+	}
+	return n
+}
+
+// Noted counts the deeds whose note begins so.
+func (j *Journal) Noted(deed check.Deed, begin string) int {
+	n := 0
+	for _, l := range j.Lines() {
+		if l.Deed == deed && strings.HasPrefix(l.Note, begin) {
 			n++
 		}
 	}

@@ -200,7 +200,7 @@ func Directed(ctx context.Context, o Options) (*DirectedResult, error) {
 	for _, provider := range slices.Sorted(maps.Keys(byProvider)) {
 		out.Cases = append(out.Cases, byProvider[provider]...)
 	}
-	r := &run{Options: &o, plans: plans}
+	r := &run{Options: &o, plans: plans, form: "directed"}
 	r.trials = func(ctx context.Context) error { return r.tryAll(ctx, byProvider) }
 	result, err := r.whole(ctx)
 	out.Result = result

@@ -25,12 +25,23 @@ func dumpStreams(ctx context.Context, js jetstream.JetStream) (map[string][]chec
 		if err != nil {
 			return nil, err
 		}
-		all[name], err = dumpStream(ctx, js, stream)
-		if err != nil {
-			return nil, fmt.Errorf("dump %s: %w", name, err)
+		for {
+			// On a cluster a consumer may be asked before its node knows it.
+			if all[name], err = dumpStream(ctx, js, stream); err == nil {
+				break
+			}
+			if !transient(err) || !pause(ctx, 100*time.Millisecond) {
+				return nil, fmt.Errorf("dump %s: %w", name, err)
+			}
 		}
 	}
 	return all, names.Err()
+}
+
+// transient reports whether a server may answer when it is asked once more.
+func transient(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoHeartbeat) ||
+		errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted)
 }
 
 // dumpStream reads a stream. A work queue refuses a second consumer and holds
@@ -64,6 +75,11 @@ func dumpByConsumer(ctx context.Context, js jetstream.JetStream, info *jetstream
 	if err != nil {
 		return nil, err
 	}
+	return readAll(ctx, js, info.Config.Name, c, all)
+}
+
+// readAll reads what a consumer has to give.
+func readAll(ctx context.Context, js jetstream.JetStream, name string, c jetstream.Consumer, all []check.Message) ([]check.Message, error) {
 	for {
 		batch, err := c.Fetch(1000, jetstream.FetchMaxWait(2*time.Second))
 		if err != nil {
@@ -88,10 +104,47 @@ func dumpByConsumer(ctx context.Context, js jetstream.JetStream, info *jetstream
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if len(all) == before && nothingLeft(ctx, js, info.Config.Name, all) {
+		if len(all) == before && nothingLeft(ctx, js, name, all) {
 			return all, nil
 		}
 	}
+}
+
+// dumpCopies reads EVENTS from the store of each node. A consumer of one replica
+// reads the copy of the node that it was put on, and the server puts it where it
+// likes, so consumers are made until each node has had one.
+func dumpCopies(ctx context.Context, js jetstream.JetStream, nodes int) (map[string][]check.Message, error) {
+	stream, err := js.Stream(ctx, "EVENTS")
+	if err != nil {
+		return nil, err
+	}
+	last := stream.CachedInfo().State.LastSeq
+	copies := map[string][]check.Message{}
+	for len(copies) < nodes {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("read the copies of EVENTS: %w, %d nodes have been read", ctx.Err(), len(copies))
+		}
+		c, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+			AckPolicy: jetstream.AckNonePolicy, Replicas: 1, MemoryStorage: true, InactiveThreshold: time.Minute,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the copies of EVENTS: %w", err)
+		}
+		info := c.CachedInfo()
+		if node := info.Cluster.Leader; copies[node] == nil && node != "" {
+			read := []check.Message{}
+			if last > 0 {
+				read, err = readAll(ctx, js, "EVENTS", c, read)
+			}
+			if err == nil {
+				copies[node] = read
+			}
+		}
+		if err = errors.Join(err, stream.DeleteConsumer(ctx, info.Name)); err != nil && !transient(err) {
+			return nil, fmt.Errorf("read the copies of EVENTS: %w", err)
+		}
+	}
+	return copies, nil
 }
 
 // nothingLeft reports whether a stream holds nothing after what was read:

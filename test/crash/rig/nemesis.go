@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,9 +35,8 @@ type deed struct {
 	do     func(n *nemesis, ctx context.Context)
 }
 
-// deeds are what the nemesis chooses from. Three nodes and faults of the store
-// belong in this list when they come; points in the code are tried one by one
-// (directed.go).
+// deeds are what the nemesis chooses from. What is done to the nodes of a cluster
+// stands in nodes.go; points in the code are tried one by one (directed.go).
 var deeds = []deed{
 	{34, "kill a worker", (*nemesis).killWorker},
 	{30, pointDeed, (*nemesis).pointWorker},
@@ -45,14 +45,17 @@ var deeds = []deed{
 	{8, "ask a worker to end", (*nemesis).endWorker},
 	{6, "kill a dispatcher", (*nemesis).killDispatcher},
 	{4, "pause a dispatcher", (*nemesis).pauseDispatcher},
-	{8, "kill the server", (*nemesis).killServer},
-	{2, "ambush the server", (*nemesis).ambushServer},
-	{2, "pause the server", (*nemesis).pauseServer},
-	{6, "cut a process off from the server", (*nemesis).cut},
+	{8, "kill" + serverDeed, (*nemesis).killServer},
+	{2, "ambush" + serverDeed, (*nemesis).ambushServer},
+	{2, "pause" + serverDeed, (*nemesis).pauseServer},
+	{6, "cut a process off", (*nemesis).cut},
 	{3, "break connections to the server", (*nemesis).breakConnections},
 	{2, "move a price", (*nemesis).price},
 	{2, "slow a shop down", (*nemesis).slow},
 }
+
+// serverDeed ends the names of what is done to a server that stands alone.
+const serverDeed = " the server"
 
 func newNemesis(o *Options, f *fleet, s *shops) *nemesis {
 	return &nemesis{
@@ -93,7 +96,7 @@ func (n *nemesis) rage(ctx context.Context) error {
 // choice is what may be done in this run, and the sum of its weights.
 func (n *nemesis) choice() (all []deed, total int) {
 	for _, d := range deeds {
-		if d.name == pointDeed && !n.opts.Failpoints {
+		if d.name == pointDeed && !n.opts.Failpoints || strings.HasSuffix(d.name, serverDeed) && n.fleet.cluster != nil {
 			continue
 		}
 		if !n.opts.Calm && (n.opts.only == "" || n.opts.only == d.name) {
@@ -315,7 +318,7 @@ func (n *nemesis) pauseServer(ctx context.Context) {
 
 // networked picks a process whose way to the server can be disturbed.
 func (n *nemesis) networked() *member {
-	all := slices.DeleteFunc(slices.Clone(n.fleet.members), func(m *member) bool { return m.network == nil })
+	all := slices.DeleteFunc(slices.Clone(n.fleet.members), func(m *member) bool { return len(m.network) == 0 })
 	if len(all) == 0 {
 		return nil
 	}
@@ -326,18 +329,18 @@ func (n *nemesis) networked() *member {
 // than a lease: the process goes on and calls shops.
 func (n *nemesis) cut(ctx context.Context) {
 	m, d := n.networked(), n.opts.lease()+time.Duration(n.random.Int64N(int64(n.opts.lease())))
-	if m == nil || !m.network.Hold() {
+	if m == nil || !m.network.hold() {
 		return
 	}
 	n.pending.Go(func() {
-		defer m.network.Release()
+		defer m.network.release()
 		pause(ctx, d)
 	})
 }
 
 func (n *nemesis) breakConnections(context.Context) {
 	if m := n.networked(); m != nil {
-		m.network.Reset()
+		m.network.reset()
 	}
 }
 

@@ -27,6 +27,8 @@ type Options struct {
 	Orders    int
 	Providers []string
 	Replicas  int           // of the dispatcher and of each worker
+	Nodes     int           // NATS servers: one, or a cluster of three
+	NodeEvery time.Duration // the mean time between two deeds to nodes of a cluster
 	Quiet     time.Duration // before the first fault
 	For       time.Duration // the faults
 	Heal      time.Duration // the longest wait for the last order after the last fault
@@ -83,7 +85,11 @@ func (o *Options) fill() error {
 	if o.Naive != "" && o.Naive != balanceSteam {
 		return fmt.Errorf("the naive worker buys at %s only", balanceSteam)
 	}
+	if o.Nodes != 0 && o.Nodes != 1 && o.Nodes != 3 {
+		return fmt.Errorf("there is one node, or there are three, not %d", o.Nodes)
+	}
 	o.Orders, o.Replicas = max(o.Orders, 1), either(o.Replicas, 2)
+	o.Nodes, o.NodeEvery = either(o.Nodes, 1), either(o.NodeEvery, 6*time.Second)
 	o.Quiet, o.For = either(o.Quiet, 3*time.Second), either(o.For, 30*time.Second)
 	o.Heal, o.Stuck = either(o.Heal, 3*time.Minute), either(o.Stuck, 2*time.Minute)
 	o.Timeout, o.Span = either(o.Timeout, time.Second), either(o.Span, o.Quiet+o.For)

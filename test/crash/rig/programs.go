@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -46,8 +47,8 @@ func (o *Options) build(ctx context.Context, dir string, tags ...string) error {
 // member is one replica of a program of ours.
 type member struct {
 	*procs.Process
-	provider string       // empty for a dispatcher
-	network  *procs.Proxy // between it and the server; nil where it is connected directly
+	provider string // empty for a dispatcher
+	network  way    // between it and the servers; empty where it is connected directly
 
 	sound []string // its environment without faults
 
@@ -97,7 +98,8 @@ func (m *member) callbacks() string {
 // fleet is all processes of a run.
 type fleet struct {
 	journal *procs.Journal
-	server  *procs.Server
+	server  *procs.Server  // the first, or the only one
+	cluster *procs.Cluster // nil where one server stands alone
 	members []*member
 	outputs map[string]*procs.Output
 }
@@ -114,11 +116,7 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		f.outputs[name] = out
 		return out, err
 	}
-	out, err := output("nats-server", nil)
-	if err != nil {
-		return nil, err
-	}
-	if f.server, err = procs.NewServer(filepath.Join(programs, "nats-server"), filepath.Join(bundle, "nats"), out, f.journal); err != nil {
+	if err := f.servers(o, bundle, programs, output); err != nil {
 		return nil, err
 	}
 	add := func(program, provider string, replica int, env map[string]string) error {
@@ -126,14 +124,14 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		name := fmt.Sprintf("%s-%d", program, replica)
 		out, err := output(name, m.learn)
 		if err == nil && replica > 0 { // the first one needs no way round
-			m.network, err = procs.NewProxy(name, strings.TrimPrefix(f.server.URL(), "nats://"), f.journal)
+			m.network, err = newWay(name, f.urls(), f.journal)
 		}
 		if err != nil {
 			return err
 		}
-		if m.network != nil {
+		if len(m.network) > 0 {
 			env = maps.Clone(env)
-			env["NATS_URL"] = m.network.URL()
+			env["NATS_URL"] = m.network.url()
 		}
 		m.Process = &procs.Process{
 			Program: program, Name: name, Path: filepath.Join(programs, program), Output: out, Journal: f.journal,
@@ -145,7 +143,7 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 	}
 	common := o.times()
 	maps.Copy(common, map[string]string{
-		"NATS_URL": f.server.URL(), "LOG_LEVEL": "info", "LOG_FORMAT": "json",
+		"NATS_URL": f.urls(), "NATS_REPLICAS": strconv.Itoa(o.Nodes), "LOG_LEVEL": "info", "LOG_FORMAT": "json",
 		"EVENTS_MAX_BYTES": "3GiB", "ORDERS_MAX_BYTES": "256MiB", "DLQ_MAX_BYTES": "256MiB",
 	})
 	for _, p := range Providers() {
@@ -174,6 +172,33 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 	return f, nil
 }
 
+// servers prepares the one server, or the nodes of a cluster.
+func (f *fleet) servers(o *Options, bundle, programs string, output func(name string, watch func([]byte)) (*procs.Output, error)) error {
+	binary := filepath.Join(programs, "nats-server")
+	if o.Nodes == 1 {
+		out, err := output("nats-server", nil)
+		if err == nil {
+			f.server, err = procs.NewServer(binary, filepath.Join(bundle, "nats"), out, f.journal)
+		}
+		return err
+	}
+	own := func(name string) (*procs.Output, error) { return output(name, nil) }
+	var err error
+	if f.cluster, err = procs.NewCluster(binary, filepath.Join(bundle, "nats"), o.Nodes, own, f.journal); err != nil {
+		return err
+	}
+	f.server = f.cluster.Nodes[0]
+	return nil
+}
+
+// urls is where clients connect.
+func (f *fleet) urls() string {
+	if f.cluster != nil {
+		return f.cluster.URL()
+	}
+	return f.server.URL()
+}
+
 func assignments(env map[string]string) []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -184,10 +209,7 @@ func assignments(env map[string]string) []string {
 
 // startAll starts everything, the workers first: they wait for the streams.
 func (f *fleet) startAll(ctx context.Context) error {
-	if err := f.server.Start(); err != nil {
-		return err
-	}
-	if err := f.server.AwaitListening(ctx); err != nil {
+	if err := f.startServers(ctx); err != nil {
 		return err
 	}
 	for _, m := range slices.Backward(f.members) {
@@ -196,6 +218,28 @@ func (f *fleet) startAll(ctx context.Context) error {
 		}
 	}
 	return f.awaitReady(ctx)
+}
+
+// startServers starts every server that does not run, and waits until they work.
+func (f *fleet) startServers(ctx context.Context) error {
+	if f.cluster == nil {
+		if err := f.server.Start(); err != nil {
+			return err
+		}
+		return f.server.AwaitListening(ctx)
+	}
+	if err := f.cluster.Start(); err != nil {
+		return err
+	}
+	return f.cluster.AwaitHealthy(ctx)
+}
+
+// nodes are all servers.
+func (f *fleet) nodes() []*procs.Server {
+	if f.cluster != nil {
+		return f.cluster.Nodes
+	}
+	return []*procs.Server{f.server}
 }
 
 // awaitReady waits until every member says that it does its work. One that
@@ -239,17 +283,17 @@ func answers(ctx context.Context, url string) bool {
 
 // mend ends every pause and starts whatever does not run.
 func (f *fleet) mend(ctx context.Context) error {
-	f.server.Continue()
-	if err := f.server.Start(); err != nil {
-		return err
+	for i, n := range f.nodes() {
+		n.Continue()
+		if f.cluster != nil {
+			f.cluster.Rejoin(i)
+		}
 	}
-	if err := f.server.AwaitListening(ctx); err != nil {
+	if err := f.startServers(ctx); err != nil {
 		return err
 	}
 	for _, m := range f.members {
-		if m.network != nil {
-			m.network.Release()
-		}
+		m.network.release()
 		m.Continue()
 		if err := m.Start(); err != nil {
 			return err
@@ -267,12 +311,16 @@ func (f *fleet) end(patience time.Duration) {
 	}
 	group.Wait()
 	for _, m := range f.members {
-		if m.network != nil {
-			m.network.Close()
-		}
+		m.network.close()
 	}
-	f.server.Continue()
-	f.server.Terminate(patience)
+	for _, n := range f.nodes() {
+		n.Continue()
+		group.Go(func() { n.Terminate(patience) })
+	}
+	group.Wait()
+	if f.cluster != nil {
+		_ = f.cluster.Close() // nothing goes through it any more
+	}
 	for _, out := range f.outputs {
 		_ = out.Close()
 	}

@@ -22,13 +22,18 @@ type Result struct {
 	Seed    uint64    `json:"seed"`
 	Seconds int       `json:"seconds"`
 	Naive   string    `json:"naive,omitempty"`
+	Form    string    `json:"form,omitempty"` // empty: a run by seed
+	Nodes   int       `json:"nodes,omitempty"`
 
 	Orders      int            `json:"orders"`
 	Events      int            `json:"events"`
 	States      map[string]int `json:"states"`
 	Purchases   int            `json:"purchases"`
 	Deaths      int            `json:"deaths"`       // of workers and dispatchers, by SIGKILL, from outside and at points
-	ServerKills int            `json:"server_kills"` // of the NATS server
+	ServerKills int            `json:"server_kills"` // of the NATS server, or of any node
+	LeaderKills int            `json:"leader_kills"` // those of them that hit who led what was meant
+	StepDowns   int            `json:"step_downs"`   // of leaders
+	Isolations  int            `json:"isolations"`   // of a node from the others
 	Pauses      int            `json:"pauses"`
 	Ends        int            `json:"ends"` // asked for
 	Spoilt      int            `json:"spoilt"`
@@ -37,7 +42,8 @@ type Result struct {
 
 	BoughtTwice int            `json:"bought_twice"`
 	Lost        int            `json:"lost"`
-	Wrong       int            `json:"wrong"` // not as told, or another sum
+	Wrong       int            `json:"wrong"`  // not as told, or another sum
+	Unkept      int            `json:"unkept"` // acknowledged or read, and gone from the ledger or from a copy of it
 	Operator    map[string]int `json:"operator"`
 	// Healed is how long after the last fault the last order ended, in seconds.
 	Healed int `json:"healed"`
@@ -84,12 +90,14 @@ func (f *fleet) serverKills() int {
 func (r *run) result(report *check.Report, took time.Duration) *Result {
 	h, j := r.history, r.fleet.journal
 	res := &Result{
-		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive,
+		Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()), Naive: r.Naive, Form: r.form, Nodes: r.Nodes,
+		LeaderKills: j.Noted(check.Killed, leaderNote), StepDowns: j.Noted(check.Troubled, stepDownNote), Isolations: j.Noted(check.Troubled, isolatedNote),
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
 		Deaths: j.Count(check.Killed, "nats-server") + j.Suicides(), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
 		Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
-		Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
+		Wrong:  len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
+		Unkept: len(report.Of("I5").Findings),
 	}
 	alone, disturbed := check.Recoveries(h)
 	res.Recovery, res.Disturbed = recovery(alone), recovery(disturbed)
@@ -192,17 +200,21 @@ func (r *Result) Write(w io.Writer) {
 	t.AppendRows([]table.Row{
 		{"orders", r.Orders, states(r.States)},
 		{"purchases by the shops' books", r.Purchases, fmt.Sprintf("%d events", r.Events)},
-		{"killed processes", r.Deaths, fmt.Sprintf("and the NATS server %d times", r.ServerKills)},
+		{"killed processes", r.Deaths, fmt.Sprintf("and %s %d times", servers(r.Nodes), r.ServerKills)},
 		{"paused, asked to end", r.Pauses, fmt.Sprintf("%d asked to end", r.Ends)},
 		{"spoilt requests", r.Spoilt, fmt.Sprintf("%d callbacks, %d forged", r.Callbacks, r.Forged)},
 		{"bought twice", r.BoughtTwice, bound(r.BoughtTwice, deaths)},
 		{"lost", r.Lost, bound(r.Lost, deaths)},
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, deaths)},
+		{"acknowledged and gone", r.Unkept, bound(r.Unkept, deaths)},
 		{"the operator's", states(r.Operator), ""},
 		{"orders in hand at a death", r.Recovery.Orders, r.Recovery.String()},
 		{"the same, more breaking meanwhile", r.Disturbed.Orders, r.Disturbed.String()},
 		{"last order after the last fault", fmt.Sprintf("%ds", r.Healed), fmt.Sprintf("whole run %ds", r.Seconds)},
 	})
+	if r.Nodes > 1 {
+		t.AppendRow(table.Row{"leaders killed", r.LeaderKills, fmt.Sprintf("%d stepped down; a node parted from the others %d times", r.StepDowns, r.Isolations)})
+	}
 	for _, v := range r.Report.Verdicts {
 		verdict := "holds"
 		if len(v.Findings) > 0 {
@@ -211,6 +223,13 @@ func (r *Result) Write(w io.Writer) {
 		t.AppendRow(table.Row{v.ID + " " + v.Title, verdict, fmt.Sprintf("looked at %d", v.Looked)})
 	}
 	t.Render()
+}
+
+func servers(nodes int) string {
+	if nodes > 1 {
+		return fmt.Sprintf("one of the %d NATS servers", nodes)
+	}
+	return "the NATS server"
 }
 
 func states(all map[string]int) string {

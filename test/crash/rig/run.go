@@ -33,6 +33,7 @@ type run struct {
 	history *check.History
 	samples []check.Sample
 	wanted  bool // the bundle is evidence
+	form    string
 	// trials take the place of the nemesis; nil for it.
 	trials func(ctx context.Context) error
 }
@@ -98,7 +99,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	if r.fleet, err = newFleet(r.Options, r.bundle, programs, r.shops, public); err != nil {
 		return err
 	}
-	r.up, err = newUpstream(r.fleet.server.URL(), r.shops, r.plans)
+	r.up, err = newUpstream(r.fleet.urls(), r.shops, r.plans)
 	r.history = &check.History{
 		Seed: r.Seed, Again: r.Again, Commit: r.Commit, Secrets: r.shops.secrets, Rates: map[string]check.Rate{},
 		Limits: check.Limits{Stuck: r.Stuck, Heal: r.Heal, RSS: maxRSS, FDs: maxFDs},
@@ -186,13 +187,36 @@ func (r *run) faults(ctx context.Context) error {
 			}
 		}()
 	}
-	if err := newNemesis(r.Options, r.fleet, r.shops).rage(rage); err != nil {
+	if err := r.rage(rage); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return r.healed(ctx)
+}
+
+// rage lets the nemesis of the programs and that of the nodes have their way.
+func (r *run) rage(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group sync.WaitGroup
+	var broken error
+	if r.fleet.cluster != nil && !r.Calm {
+		n, err := newNodes(r.Options, r.fleet, r.shops)
+		if err != nil {
+			return err
+		}
+		defer n.close()
+		group.Go(func() {
+			if broken = n.rage(ctx); broken != nil {
+				cancel()
+			}
+		})
+	}
+	err := newNemesis(r.Options, r.fleet, r.shops).rage(ctx)
+	group.Wait()
+	return errors.Join(err, broken)
 }
 
 // tried makes the trials of a directed run.
@@ -243,6 +267,14 @@ func (r *run) judge(ctx context.Context) (*check.Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.fleet.cluster != nil {
+		if err := r.fleet.cluster.AwaitHealthy(ctx); err != nil { // a copy that is behind is not wrong
+			return nil, err
+		}
+		if h.Copies, err = dumpCopies(ctx, r.up.js, len(r.fleet.nodes())); err != nil {
+			return nil, err
+		}
+	}
 	h.Streams, h.Logs, h.Books, h.Standings = streams, r.fleet.logs(), r.shops.books(), r.shops.standings()
 	h.Goods, h.Incidents, h.Hooks = r.shops.drop.Keys(), r.fleet.journal.Lines(), nil
 	for _, c := range r.hooks {
@@ -272,7 +304,7 @@ func (r *run) watch(ctx context.Context) {
 		r.samples = append(r.samples, now...)
 		r.up.mu.Unlock()
 		stored, settled := r.up.counts()
-		r.say("%d of %d orders handed in, %d ended; %d processes killed, the server %d times",
+		r.say("%d of %d orders handed in, %d ended; %d processes killed, servers %d times",
 			stored, len(r.plans), settled, r.fleet.journal.Count(check.Killed, "nats-server"), r.fleet.serverKills())
 	}
 }

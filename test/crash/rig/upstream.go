@@ -164,6 +164,9 @@ func (u *upstream) follow(ctx context.Context) {
 	u.acting.Wait()
 }
 
+// patientFor is how many times a reader asks in vain before it begins anew.
+const patientFor = 10
+
 func (u *upstream) followFrom(ctx context.Context, next uint64) uint64 {
 	once, cancel := context.WithTimeout(ctx, 5*time.Second)
 	c, err := u.js.OrderedConsumer(once, "EVENTS", jetstream.OrderedConsumerConfig{
@@ -173,7 +176,9 @@ func (u *upstream) followFrom(ctx context.Context, next uint64) uint64 {
 	if err != nil {
 		return next
 	}
-	for ctx.Err() == nil {
+	// The consumer lives on one node. Where that is parted from the others it says
+	// nothing, as where there is nothing to say, so silence ends it.
+	for silent := 0; ctx.Err() == nil && silent < patientFor; silent++ {
 		batch, err := c.Fetch(200, jetstream.FetchMaxWait(500*time.Millisecond))
 		if err != nil {
 			return next
@@ -183,7 +188,7 @@ func (u *upstream) followFrom(ctx context.Context, next uint64) uint64 {
 			if err != nil || meta.Sequence.Stream < next {
 				continue
 			}
-			next = meta.Sequence.Stream + 1
+			next, silent = meta.Sequence.Stream+1, 0
 			u.take(ctx, meta.Sequence.Stream, m.Data())
 		}
 		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
