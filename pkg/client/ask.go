@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,9 +23,29 @@ func (c *Client) Get(ctx context.Context, id string) (*messages.Event, error) {
 	return messages.DecodeEvent(m.Data)
 }
 
-// History is every event of an order.
+// History is every event of an order. Where they are more than an answer can
+// hold it reads them from the stream.
 func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, error) {
-	return answer[[]*messages.Event](c.question(ctx, messages.OrdersServiceSubject(c.o.Tenant, "history"), messages.OrderAsked{ID: id}))
+	ctx, cancel := c.patient(ctx)
+	defer cancel()
+	all, err := answer[[]*messages.Event](c.question(ctx, messages.OrdersServiceSubject(c.o.Tenant, "history"), messages.OrderAsked{ID: id}))
+	var failure *ServiceError
+	if err == nil || !errors.As(err, &failure) || failure.Status != http.StatusInternalServerError {
+		return all, err
+	}
+	last, err := c.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for e, err := range c.Watch(ctx, Filter{ID: id}) {
+		if err != nil {
+			return nil, fmt.Errorf("history of order %s: %w", id, err)
+		}
+		if all = append(all, &e.Event); e.N >= last.N {
+			break
+		}
+	}
+	return all, nil
 }
 
 // List is one page of the tenant's orders, those that were accepted last first.

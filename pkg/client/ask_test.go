@@ -142,3 +142,23 @@ func TestOrders_GoesThroughAllPages(t *testing.T) {
 		}
 	}
 }
+
+func TestHistory_ThatIsTooLongForAnAnswerIsReadFromTheStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for n := range uint64(30) {
+		r.event("a", n+1, messages.Retrying)
+		r.event("b", n+1, messages.Retrying)
+	}
+	nc := r.server.Conn(t)
+	answerer(t, nc, "svc.orders.acme.history", refusal("500", "", `{"error":{"code":"internal","message":"the answer has 1000000 bytes"}}`))
+	answerer(t, nc, "svc.orders.acme.get", body(`{"v":1,"n":30}`), refusal("404", "", `{"error":{"code":"not_found","message":"x"}}`))
+	c := r.connect(nil)
+	all, err := c.History(within(t), "a")
+	if err != nil || len(all) != 30 || all[0].N != 1 || all[29].N != 30 || all[29].OrderID != "a" {
+		t.Errorf("%d events, %v", len(all), err)
+	}
+	if _, err := c.History(within(t), "a"); !client.NotFound(err) {
+		t.Errorf("%v", err)
+	}
+}

@@ -143,8 +143,11 @@ const (
 	// heartbeat is how often the server says that it is still there. What it
 	// forgot, such as a consumer whose server died, is noticed after two.
 	heartbeat = 3 * time.Second
-	// kept is for how long the server keeps a consumer that nobody reads.
-	kept      = 5 * time.Minute
+	// kept is for how long the server keeps a consumer that nobody reads: long
+	// enough for a loop that takes its time. keptShort is that of a wait, of which
+	// there may be many.
+	kept      = time.Minute
+	keptShort = 5 * time.Second
 	feedPause = 250 * time.Millisecond
 )
 
@@ -155,7 +158,7 @@ var errGap = errors.New("the server passed over a message")
 type feed struct {
 	stream, subject string
 	after           uint64
-	latest          bool // until something is read, only the last of each subject
+	latest          bool // of a wait: begins with the last of each subject
 	interrupted     func(error)
 
 	opened  bool
@@ -236,8 +239,11 @@ func (c *Client) read(ctx context.Context, f *feed, take func(jetstream.Msg, *je
 	cfg := jetstream.ConsumerConfig{
 		FilterSubject: f.subject, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.after + 1, InactiveThreshold: kept,
 	}
-	if f.latest && f.after == 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverLastPerSubjectPolicy, 0
+	if f.latest {
+		cfg.InactiveThreshold = keptShort
+		if f.after == 0 {
+			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverLastPerSubjectPolicy, 0
+		}
 	}
 	cons, err := c.consumer(ctx, f.stream, cfg)
 	if err != nil {

@@ -381,3 +381,34 @@ func TestWait_TellsAtTheEndOfItsTimeWhatIsKnown(t *testing.T) {
 		t.Error("waited for every order")
 	}
 }
+
+// A wait may not remove its consumer, so the server has to forget it, and soon:
+// a shop waits for many orders.
+func TestWait_LeavesNothingBehindAtTheServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.event("a", 1, messages.Succeeded)
+	c := r.connect(nil)
+	for range 20 {
+		if _, err := c.Wait(within(t), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := r.js.Stream(within(t), messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	limit := within(t)
+	for {
+		info, err := s.Info(limit)
+		if err != nil {
+			t.Fatalf("consumers are left: %v", err)
+		}
+		if info.State.Consumers == 0 {
+			return
+		}
+		<-tick.C
+	}
+}
