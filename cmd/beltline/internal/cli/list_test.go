@@ -15,18 +15,17 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// accounts gives the programs everything, and each tenant what an upstream
-// system needs: its own subjects, and replies to itself.
+// accounts gives the programs everything, and each tenant what docs/upstream.md
+// says that an upstream system needs.
 func accounts(tenants ...string) natstest.Option {
 	return natstest.Configure(func(o *server.Options) {
 		o.Users = []*server.User{{Username: "beltline", Password: "pw"}}
 		for _, tenant := range tenants {
 			o.Users = append(o.Users, &server.User{Username: tenant, Password: "pw", Permissions: &server.Permissions{
 				Publish: &server.SubjectPermission{Allow: []string{
-					"orders." + tenant + ".*", "svc.orders." + tenant + ".>",
-					"$JS.API.STREAM.INFO.EVENTS", "$JS.API.STREAM.INFO.DLQ",
-					"$JS.API.CONSUMER.CREATE.EVENTS.*.events.*." + tenant + ".>", "$JS.API.CONSUMER.CREATE.DLQ.*.dlq.orders." + tenant,
-					"$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.API.CONSUMER.DELETE.*.*",
+					"orders." + tenant + ".submit", "orders." + tenant + ".cancel", "orders." + tenant + ".confirm", "svc.orders." + tenant + ".*",
+					"$JS.API.CONSUMER.CREATE.EVENTS.*.events.*." + tenant + ".>", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.*",
+					"$JS.API.CONSUMER.CREATE.DLQ.*.dlq.orders." + tenant, "$JS.API.CONSUMER.MSG.NEXT.DLQ.*",
 				}},
 				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_" + tenant + ".>"}},
 			}})
@@ -54,6 +53,9 @@ func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 			t.Errorf("%v: the other account reads\n%s", args, got)
 		}
 	}
+	// What changes an order is as much its own.
+	must(t, env("acme", "acme"), app.ExitFailure, "", "order", "cancel", "a").stdout.shows(t, "too late to cancel")
+	must(t, env("acme", "acme"), app.ExitFailure, "", "order", "confirm", "a").stdout.shows(t, "nothing to confirm")
 	watch := must(t, env("other", "acme"), app.ExitFailure, "", "order", "watch")
 	watch.stderr.shows(t, `NATS does not let this account ask: .*events\.\*\.acme\.`)
 	submit := must(t, env("other", "acme"), app.ExitFailure, topup("c"), "order", "submit", "-", "--wait", "none")
@@ -74,8 +76,15 @@ func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 			t.Errorf("%v: a tenant reads\n%s", args, got)
 		}
 	}
+	// Its rights are enough to go on after the server was away.
+	follower := begin(t, env("acme", "acme"), "", "order", "watch")
+	follower.stderr.shows(t, "following all orders of acme")
+	p.server.Restart(t)
+	must(t, env("acme", "acme"), app.ExitOK, topup("d"), "order", "submit", "-")
+	follower.stdout.shows(t, "d +placing → succeeded")
 	p.mustHaveBought("a", 1)
 	p.mustHaveBought("c", 0)
+	p.mustHaveBought("d", 1)
 }
 
 // pages answers lists as a service whose pages are short, and may be empty.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -28,21 +29,36 @@ type DeadLetter struct {
 	Reason, Error, OrderID string
 }
 
-// Now is the place in a stream after everything that is in it.
+// Now is the place in EVENTS or DLQ after everything that is in it. A consumer
+// of what is yet to come knows it: looking at the stream itself takes a
+// permission that shows all tenants.
 func (c *Client) Now(ctx context.Context, stream string) (uint64, error) {
+	filter := c.AllEvents()
+	if stream == messages.StreamDLQ {
+		filter = messages.DeadOrders(c.Tenant)
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	s, err := c.JS.Stream(ctx, stream)
+	ctx, forget := c.denials.expect(ctx, creating(stream))
+	defer forget()
+	cons, err := c.JS.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		FilterSubject: filter, DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckNonePolicy,
+		MemoryStorage: true, InactiveThreshold: time.Second,
+	})
+	err = denied(ctx, err)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return 0, fmt.Errorf("stream %s is missing: run `beltline setup`, or start the dispatcher", stream)
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrNoResponders):
 		return 0, errors.New("the server has no JetStream: start it with -js")
 	case err != nil:
 		return 0, fmt.Errorf("stream %s: %w", stream, err)
 	}
-	return s.CachedInfo().State.LastSeq + 1, nil
+	return cons.CachedInfo().Delivered.Stream + 1, nil
 }
+
+// creating is what of its subject stands in the denial of a consumer.
+func creating(stream string) string { return ".CONSUMER.CREATE." + stream + "." }
 
 // Events follows the events that match a filter, from a place in the stream.
 // Filters of the contract are [Client.AllEvents] and messages.OrderEvents. The
@@ -113,7 +129,7 @@ func follow[T any](ctx context.Context, c *Client, stream, filter string, from u
 func (c *Client) open(ctx context.Context, stream, filter string, from uint64) (jetstream.MessagesContext, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	ctx, forget := c.denials.expect(ctx, ".CONSUMER.CREATE."+stream+".")
+	ctx, forget := c.denials.expect(ctx, creating(stream))
 	defer forget()
 	cons, err := c.JS.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1),
