@@ -75,6 +75,8 @@ func (e *examination) ping(ctx context.Context, service string) (int, error) {
 	if err := e.nc.PublishRequest(subject, inbox, nil); err != nil {
 		return 0, err
 	}
+	ctx, forget := e.denials.expect(ctx, subject)
+	defer forget()
 	seen := map[string]bool{}
 	for wait := firstWithin; ; wait = quiet {
 		timed, cancel := context.WithTimeout(ctx, wait)
@@ -85,6 +87,8 @@ func (e *examination) ping(ctx context.Context, service string) (int, error) {
 			return 0, nil
 		case err != nil && len(seen) > 0:
 			return len(seen), nil
+		case err != nil && ctx.Err() != nil:
+			return 0, denial(ctx, err)
 		case err != nil:
 			return 0, fmt.Errorf("nobody answered a ping within %s, and the server did not say that nobody is there", firstWithin)
 		}
@@ -110,9 +114,11 @@ func (e *examination) ask(ctx context.Context, subject string, question any) (an
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
+	ctx, forget := e.denials.expect(ctx, subject)
+	defer forget()
 	m, err := e.nc.RequestWithContext(ctx, subject, body)
 	if err != nil {
-		return answered{}, err
+		return answered{}, denial(ctx, err)
 	}
 	a := answered{body: m.Data}
 	if code := m.Header.Get(micro.ErrorCodeHeader); code != "" {

@@ -100,6 +100,7 @@ type examination struct {
 	o        Options
 	nc       *nats.Conn
 	js       jetstream.JetStream
+	denials  *denials
 	found    topology.Found
 	settings topology.Settings // o.Settings with what is recorded in place of what was not given
 	monitor  *monitored
@@ -119,7 +120,7 @@ func (e *examination) run(ctx context.Context) {
 		return
 	}
 	defer nc.Close()
-	e.nc, e.js = nc, js
+	e.nc, e.js, e.denials = nc, js, newDenials(nc)
 	e.server(ctx)
 	if !e.jetStream(ctx) {
 		e.doors(ctx) // all else stands on it

@@ -175,6 +175,39 @@ func TestExamine_NamesWhatSomebodyShouldLookAt(t *testing.T) {
 	}
 }
 
+// A person whose user may not ask the services must not read that nobody serves.
+func TestExamine_WhatThisUserMayNotAskIsUnknown(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t, natstest.WithListener(), natstest.Configure(func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "admin", Password: "pw"},
+			{Username: "reader", Password: "pw", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"$JS.API.>"}}}},
+		}
+	}))
+	js, err := jetstream.New(srv.Conn(t, nats.UserInfo("admin", "pw")))
+	ok(t, err)
+	s := topology.Default()
+	s.EventsMaxBytes, s.OrdersMaxBytes, s.DLQMaxBytes = 64<<20, 16<<20, 16<<20
+	_, err = topology.Setup(t.Context(), js, s)
+	ok(t, err)
+	all := doctor.Examine(t.Context(), doctor.Options{
+		Connect: func() (*nats.Conn, jetstream.JetStream, error) {
+			nc := srv.Conn(t, nats.UserInfo("reader", "pw"))
+			js, err := jetstream.New(nc)
+			return nc, js, err
+		},
+		Settings: s, Serving: []messages.Provider{messages.GamesDrop},
+	})
+	if diff := cmp.Diff([]string{"dispatcher", "operator", "unfinished orders", "worker-gamesdrop", "account gamesdrop"}, checks(all, doctor.Warning)); diff != "" || len(checks(all, doctor.Fault)) > 0 {
+		t.Errorf("%s\n%+v", diff, all)
+	}
+	for _, f := range all {
+		if f.Severity == doctor.Warning && !strings.Contains(f.Found, "this user may not publish to ") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func order(id string) string {
 	return `{"v":1,"id":"` + id + `","provider":"gamesdrop","kind":"offer","params":{"offer_id":1001},"max_cost":{"amount":"600","currency":"RUB"}}`
 }

@@ -106,7 +106,7 @@ func (e *examination) accounts(ctx context.Context) {
 	all := make([]*Finding, len(e.providers()))
 	var wait sync.WaitGroup
 	for i, p := range e.providers() {
-		if e.serving[p.Service()].replicas == 0 {
+		if s := e.serving[p.Service()]; s.replicas == 0 && s.unknown == nil {
 			continue
 		}
 		wait.Go(func() {
