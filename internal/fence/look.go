@@ -28,7 +28,7 @@ func ledgerNow(ctx context.Context, js jetstream.JetStream) (Ledger, error) {
 		return Ledger{}, fmt.Errorf("stream %s: %w", messages.StreamEvents, err)
 	}
 	return Ledger{
-		Created: i.Created, Epoch: i.Config.Metadata[topology.MetaEpoch], LastSeq: i.State.LastSeq, Messages: i.State.Msgs,
+		Created: i.Created, Epoch: i.Config.Metadata[topology.MetaEpoch], LastSeq: i.State.LastSeq, Messages: i.State.Msgs, Gone: gone(i),
 	}, nil
 }
 
@@ -85,6 +85,8 @@ func judge(ctx context.Context, js jetstream.JetStream, m *Mark, now Ledger) (*f
 	case now.LastSeq < m.Seq:
 		return &finding{why: Older, text: fmt.Sprintf("%s ends at sequence %d, remembered is %d: it is an older copy",
 			messages.StreamEvents, now.LastSeq, m.Seq)}, nil
+	case holed(m, now) != nil:
+		return holed(m, now), nil
 	case m.Subject == "":
 		return nil, nil
 	default:

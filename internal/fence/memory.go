@@ -16,6 +16,7 @@ type memory struct {
 	mu      sync.Mutex
 	age     uint64          // raised when everything before is forgotten on purpose
 	created Ledger          // which stream, once it was found sound
+	gone    *int64          // the most events that were missing in it by then
 	marks   map[uint64]Mark // by connection
 }
 
@@ -67,6 +68,9 @@ func (m *memory) passed(connection uint64, l Ledger) {
 	if m.created.Epoch == "" || !m.created.Created.Equal(l.Created) {
 		m.created = l // a ledger of before epochs gets one at the next setup
 	}
+	if m.gone == nil || l.Gone > *m.gone {
+		m.gone = &l.Gone
+	}
 	var high Mark
 	for of, mark := range m.marks {
 		if of > connection {
@@ -87,14 +91,14 @@ func (m *memory) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.age++
-	m.created, m.marks = Ledger{}, nil
+	m.created, m.gone, m.marks = Ledger{}, nil, nil
 }
 
 // all returns what the ledger is to be held against.
 func (m *memory) all() []*Mark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := []*Mark{{Created: m.created.Created, Epoch: m.created.Epoch}}
+	list := []*Mark{{Created: m.created.Created, Epoch: m.created.Epoch, Gone: m.gone}}
 	for _, mark := range m.marks {
 		mark.Created, mark.Epoch = m.created.Created, m.created.Epoch
 		list = append(list, &mark)

@@ -26,6 +26,8 @@ const (
 	Older Reason = "ledger_older"
 	// Another: the stream is not the one that is remembered.
 	Another Reason = "another_ledger"
+	// Holed: events are missing that were there, before the end of the ledger.
+	Holed Reason = "ledger_holed"
 	// Surprise: a provider knows a reference whose first request this was.
 	Surprise Reason = "provider_knows_more"
 )
@@ -67,7 +69,10 @@ type Mark struct {
 	// its place was written after the ledger had been rolled back.
 	Subject string    `json:"subject,omitempty"`
 	Time    time.Time `json:"time,omitzero"`
-	By      string    `json:"by"`
+	// Gone is how many events were missing before the end; nil where it was written
+	// before they were counted.
+	Gone *int64 `json:"gone,omitempty"`
+	By   string `json:"by"`
 }
 
 // load reads a JSON value; revision 0 and no error where there is none.
@@ -124,6 +129,8 @@ type Ledger struct {
 	Epoch    string
 	LastSeq  uint64
 	Messages uint64
+	// Gone is how many events are missing before LastSeq and were not erased on purpose.
+	Gone int64
 }
 
 // Inspect looks at the ledger and at what is remembered of it, for a person.
@@ -181,7 +188,7 @@ func Clear(ctx context.Context, js jetstream.JetStream, by, reason string, holdW
 			return s, fmt.Errorf("fence: %w", err)
 		}
 		// The mark first: a process that sees the clearing compares with it at once.
-		if err := remark(ctx, kv, Mark{V: messages.Version, Created: now.Created, Epoch: now.Epoch, Seq: now.LastSeq, By: by}); err != nil {
+		if err := remark(ctx, kv, Mark{V: messages.Version, Created: now.Created, Epoch: now.Epoch, Seq: now.LastSeq, Gone: &now.Gone, By: by}); err != nil {
 			return s, fmt.Errorf("fence: %w", err)
 		}
 		s.V, s.N, s.Tripped = messages.Version, s.N+1, false

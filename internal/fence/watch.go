@@ -54,6 +54,9 @@ func (f *Fence) look(ctx context.Context) error {
 			return nil
 		}
 	}
+	if mark != nil && mark.Gone != nil {
+		now.Gone = max(now.Gone, *mark.Gone) // an erasure that was announced is still to come
+	}
 	f.takeBack(ctx, f.pass(connection, now, heard))
 	if err := f.learn(ctx, before, now); err != nil {
 		return err
@@ -263,7 +266,7 @@ func (f *Fence) learn(ctx context.Context, before moment, now Ledger) error {
 // later knows it. Losing a race costs nothing: the next look tries again.
 func (f *Fence) raise(ctx context.Context, kv jetstream.KeyValue, mark *Mark, revision uint64, now Ledger) error {
 	next := f.memory.top()
-	next.V, next.Created, next.Epoch, next.By = messages.Version, now.Created, now.Epoch, f.o.Instance
+	next.V, next.Created, next.Epoch, next.By, next.Gone = messages.Version, now.Created, now.Epoch, f.o.Instance, &now.Gone
 	switch {
 	case mark == nil:
 		if next.Seq == 0 {
@@ -274,8 +277,8 @@ func (f *Fence) raise(ctx context.Context, kv jetstream.KeyValue, mark *Mark, re
 				Msg("the bucket remembered nothing of the ledger; what is there now is remembered from here on")
 		}
 	case next.Seq > mark.Seq:
-	case mark.Epoch == "" && now.Epoch != "":
-		next.Seq, next.Subject, next.Time = mark.Seq, mark.Subject, mark.Time // only the epoch is news
+	case mark.Epoch == "" && now.Epoch != "", mark.Gone == nil:
+		next.Seq, next.Subject, next.Time = mark.Seq, mark.Subject, mark.Time // only the rest is news
 	default:
 		return nil
 	}
