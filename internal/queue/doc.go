@@ -27,5 +27,6 @@
 // stands in the queue behind it. Hence the rule of the workers: no command is
 // acknowledged without a successor, whatever timers were set before.
 //
-// internal/dispatcher, internal/worker and internal/webhook may import it.
+// internal/dispatcher, internal/worker and internal/webhook may import it, and
+// cmd/beltline, which sends dead letters back.
 package queue

@@ -126,7 +126,8 @@ type providerResumeCommand struct{ decision }
 
 // Help is shown below the flags.
 func (*providerResumeCommand) Help() string {
-	return "Opens the lane of a provider, whyever it was closed. One that closes again by itself says why in `beltline provider status`.\n\n" +
+	return "Opens the lane of a provider, whyever it was closed. Orders that waited go on at once, those that our account there had " +
+		"blocked within about a minute. A lane that closes again by itself says why in `beltline provider status`.\n\n" +
 		"Exit codes: 0 open, also where it was before; 1 not opened, or not known to be; 2 wrong usage.\n\n" +
 		"Example:\n\n  beltline provider resume gamesdrop --by ada"
 }
