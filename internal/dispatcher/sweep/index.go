@@ -30,6 +30,7 @@ type index struct {
 	mu    sync.Mutex
 	items map[string]*item
 	seq   uint64
+	fence uint64 // of the bucket when it was begun; it does not change
 
 	times order.Times
 	grace time.Duration

@@ -48,6 +48,7 @@ type header struct {
 	Seq    uint64    `json:"seq"`
 	Ledger time.Time `json:"ledger"` // when EVENTS was created
 	Orders int       `json:"orders"`
+	Fence  uint64    `json:"fence"` // what the bucket counted when the index was begun
 }
 
 func partKey(set string, n int) string { return fmt.Sprintf("%s.%s.%d", snapshotKey, set, n) }
@@ -58,7 +59,7 @@ func (x *index) encode(ledger time.Time) ([]byte, int, error) {
 	defer x.mu.Unlock()
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
-	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items)})
+	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items), Fence: x.fence})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -96,6 +97,8 @@ func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
 		return fmt.Errorf("version %d", h.V)
 	case !h.Ledger.Equal(ledger):
 		return errors.New("made from another ledger")
+	case h.Fence != x.fence:
+		return errors.New("made before the ledger was found to have lost something")
 	case h.Seq > lastSeq:
 		return fmt.Errorf("made at sequence %d, but the ledger ends at %d: it was restored from an older copy", h.Seq, lastSeq)
 	}

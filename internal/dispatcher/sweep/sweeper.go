@@ -132,16 +132,26 @@ func (s *Sweeper) reign(ctx context.Context, kv jetstream.KeyValue, l *lease, re
 	l.release(ctx, rev) // refused if it is another's by now
 }
 
-// lead keeps the index and goes on rounds until ctx ends.
+// lead keeps an index and goes on rounds until ctx ends.
 func (s *Sweeper) lead(ctx context.Context, kv jetstream.KeyValue) {
+	for ctx.Err() == nil {
+		s.keep(ctx, kv)
+	}
+}
+
+// keep does so with one index, until ctx ends or the index is not to be trusted
+// any more.
+func (s *Sweeper) keep(ctx context.Context, kv jetstream.KeyValue) {
 	x, created, ok := s.begin(ctx, kv)
 	if !ok {
 		return
 	}
 	caughtUp := make(chan struct{})
 	var following sync.WaitGroup
-	following.Go(func() { s.follow(ctx, x, caughtUp) })
 	defer following.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	following.Go(func() { s.follow(ctx, x, caughtUp) })
 	saved := x.position()
 	save := func(ctx context.Context) {
 		if x.position() == saved {
@@ -167,6 +177,9 @@ func (s *Sweeper) lead(ctx context.Context, kv jetstream.KeyValue) {
 	for {
 		select {
 		case <-rounds.C:
+			if s.outdated(ctx, kv, x) {
+				return
+			}
 			s.round(ctx, x)
 		case <-saves.C:
 			save(ctx)
@@ -185,10 +198,15 @@ func (s *Sweeper) lead(ctx context.Context, kv jetstream.KeyValue) {
 // ledger's first event.
 func (s *Sweeper) begin(ctx context.Context, kv jetstream.KeyValue) (*index, time.Time, bool) {
 	for {
-		stream, err := s.js.Stream(ctx, messages.StreamEvents)
+		n, err := fenced(ctx, kv)
+		var stream jetstream.Stream
+		if err == nil {
+			stream, err = s.js.Stream(ctx, messages.StreamEvents)
+		}
 		if err == nil {
 			info := stream.CachedInfo()
 			x := newIndex(s.o.Times, s.o.Grace, s.o.Every)
+			x.fence = n
 			err := x.load(ctx, kv, info.Created, info.State.LastSeq)
 			if err == nil {
 				return x, info.Created, true
@@ -196,10 +214,12 @@ func (s *Sweeper) begin(ctx context.Context, kv jetstream.KeyValue) (*index, tim
 			if !errors.Is(err, jetstream.ErrKeyNotFound) {
 				s.log.Warn().Err(err).Msg("saved index cannot be used; it is built from the whole ledger")
 			}
-			return newIndex(s.o.Times, s.o.Grace, s.o.Every), info.Created, true
+			x = newIndex(s.o.Times, s.o.Grace, s.o.Every)
+			x.fence = n
+			return x, info.Created, true
 		}
 		if ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("ledger did not answer; nothing is swept")
+			s.log.Warn().Err(err).Msg("ledger or bucket did not answer; nothing is swept")
 		}
 		if !pause(ctx, s.o.LeaseFor/5) {
 			return nil, time.Time{}, false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,39 @@ func TestRun_LivingSweeperKeepsItsLease(t *testing.T) {
 	if !a.Leading() {
 		t.Error("a has lost the lead")
 	}
+}
+
+// The end of an order was lost. Whoever remembers it believes that the order
+// needs nothing; the ledger says otherwise.
+func TestRun_AfterTheFenceWasClearedTheLedgerIsReadAnew(t *testing.T) {
+	t.Parallel()
+	srv, js := setUp(t)
+	kv, err := js.KeyValue(t.Context(), messages.Bucket)
+	must(t, err)
+	a := launch(t, srv, "a", nil)
+	write(t, js, "o1")
+	until(t, "o1 is driven", func() bool { return len(a.all()) > 0 })
+	l, err := ledger.Open(t.Context(), js.Conn(), js, ledger.Options{})
+	must(t, err)
+	t.Cleanup(l.Close)
+	last, err := l.Last(t.Context(), "acme", "o1")
+	must(t, err)
+	end := *last.Event
+	end.N, end.Type, end.State = 2, messages.Canceled, messages.Canceled
+	_, err = l.Append(t.Context(), &end, last.Seq)
+	must(t, err)
+	commands, err := js.Stream(t.Context(), messages.StreamCommands)
+	must(t, err)
+	events, err := js.Stream(t.Context(), messages.StreamEvents)
+	must(t, err)
+	write(t, js, "o2") // behind it: when it is driven the end of o1 was read
+	until(t, "o2 is driven", func() bool { return slices.Contains(a.all(), "o2") })
+	must(t, events.Purge(t.Context(), jetstream.WithPurgeSubject("events.*.acme.o1.canceled")))
+	must(t, commands.Purge(t.Context()))
+	driven := len(a.all())
+	_, err = kv.PutString(t.Context(), "fence.events", `{"v":1,"n":2,"tripped":false}`)
+	must(t, err)
+	until(t, "o1 is driven again", func() bool { return slices.Contains(a.all()[driven:], "o1") })
 }
 
 func TestRun_SweeperSurvivesRestartOfTheServer(t *testing.T) {
