@@ -40,6 +40,14 @@ func running(replicas int) string {
 	return fmt.Sprintf("%d run", replicas)
 }
 
+// wait says how many of something wait.
+func wait(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what + " waits"
+	}
+	return fmt.Sprintf("%d %ss wait", n, what)
+}
+
 // present counts the replicas of all services.
 func (e *examination) present(ctx context.Context) {
 	names := []string{messages.ServiceOrders, messages.ServiceOperator}

@@ -24,18 +24,18 @@ const noToken = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 func (e *examination) doors(ctx context.Context) {
 	names := slices.Sorted(maps.Keys(e.o.Callbacks))
 	all := make([]*Finding, len(names))
-	var wait sync.WaitGroup
+	var knocks sync.WaitGroup
 	for i, p := range names {
 		s, asked := e.serving[p.Service()]
 		if asked && s.replicas == 0 && s.unknown == nil && !slices.Contains(e.o.Serving, p) {
 			continue
 		}
-		wait.Go(func() {
+		knocks.Go(func() {
 			f := e.door(ctx, p, e.o.Callbacks[p])
 			all[i] = &f
 		})
 	}
-	wait.Wait()
+	knocks.Wait()
 	for _, f := range all {
 		if f != nil {
 			e.add(*f)

@@ -34,12 +34,12 @@ func (e *examination) dispatcher(ctx context.Context) {
 		e.unknown("dispatcher", s.unknown)
 	case s.replicas == 0:
 		e.add(Finding{
-			Fault, "dispatcher", fmt.Sprintf("none runs; %d requests wait in %s", waiting, messages.StreamOrders),
+			Fault, "dispatcher", fmt.Sprintf("none runs; %s in %s", wait(waiting, "request"), messages.StreamOrders),
 			"no order is taken, nothing that was lost is driven again, and questions about orders are not answered", "start the dispatcher",
 		})
 		return // nobody can say how the orders are
 	default:
-		e.well("dispatcher", "%s; %d requests wait in %s", running(s.replicas), waiting, messages.StreamOrders)
+		e.well("dispatcher", "%s; %s in %s", running(s.replicas), wait(waiting, "request"), messages.StreamOrders)
 	}
 	e.needOperator(ctx)
 	e.unfinished(ctx)

@@ -79,10 +79,10 @@ func (e *examination) workers() {
 		case s.unknown != nil:
 			e.unknown(check, s.unknown)
 		case s.replicas > 0:
-			e.well(check, "%s; %d commands wait", running(s.replicas), waiting)
+			e.well(check, "%s; %s", running(s.replicas), wait(waiting, "command"))
 		case waiting > 0 || slices.Contains(e.o.Serving, p):
 			e.add(Finding{
-				Fault, check, fmt.Sprintf("none runs; %d commands wait", waiting),
+				Fault, check, "none runs; "+wait(waiting, "command"),
 				"orders for this provider are taken and wait, and placed ones are not looked after", "start " + check,
 			})
 		default:
@@ -104,17 +104,17 @@ func (e *examination) waiting(p messages.Provider) (n uint64) {
 // accounts asks each provider that has a worker something harmless.
 func (e *examination) accounts(ctx context.Context) {
 	all := make([]*Finding, len(e.providers()))
-	var wait sync.WaitGroup
+	var asked sync.WaitGroup
 	for i, p := range e.providers() {
 		if s := e.serving[p.Service()]; s.replicas == 0 && s.unknown == nil {
 			continue
 		}
-		wait.Go(func() {
+		asked.Go(func() {
 			f := e.account(ctx, p)
 			all[i] = &f
 		})
 	}
-	wait.Wait()
+	asked.Wait()
 	for _, f := range all {
 		if f != nil {
 			e.add(*f)
