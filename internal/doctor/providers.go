@@ -82,7 +82,7 @@ func (e *examination) workers() {
 			e.well(check, "%s; %s", running(s.replicas), wait(waiting, "command"))
 		case waiting > 0 || slices.Contains(e.o.Serving, p):
 			e.add(Finding{
-				Fault, check, "none runs; "+wait(waiting, "command"),
+				Fault, check, "none runs; " + wait(waiting, "command"),
 				"orders for this provider are taken and wait, and placed ones are not looked after", "start " + check,
 			})
 		default:
