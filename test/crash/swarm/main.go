@@ -65,6 +65,7 @@ func start(ctx context.Context, args []string) error {
 	flags.IntVar(&c.Workers, "workers", 0, "of each provider (default 12)")
 	flags.IntVar(&c.Dispatchers, "dispatchers", 0, "replicas of the dispatcher (default 2)")
 	flags.Float64Var(&c.Deaths, "deaths", 55, "in a second, where the machine keeps pace")
+	flags.Float64Var(&c.Each, "each", 0.5, "deaths for each order that has ended, at most")
 	flags.IntVar(&c.Percent, "percent", 1, "of the requests to shops are spoilt")
 	flags.DurationVar(&c.Timeout, "timeout", 0, "of a request to a shop; lease, ack wait and the rest follow (default 400ms)")
 	flags.DurationVar(&c.Heal, "heal", 0, "the longest wait for the last order after the last death (default 3m)")
@@ -104,8 +105,8 @@ func (c command) all(ctx context.Context) error {
 		}
 		o := c.Options
 		o.Seed += uint64(i) //nolint:gosec // not negative
-		o.Again = fmt.Sprintf("go run ./test/crash/swarm -seed %d -orders %d -open %d -workers %d -deaths %g -percent %d -timeout %s -in-flight %d",
-			o.Seed, o.Orders, o.Open, o.Workers, o.Deaths, o.Percent, o.Timeout, o.InFlight)
+		o.Again = fmt.Sprintf("go run ./test/crash/swarm -seed %d -orders %d -open %d -workers %d -deaths %g -each %g -percent %d -timeout %s -in-flight %d",
+			o.Seed, o.Orders, o.Open, o.Workers, o.Deaths, o.Each, o.Percent, o.Timeout, o.InFlight)
 		result, err := swarm(ctx, o)
 		if err != nil {
 			return errors.Join(append(faults, err)...)
@@ -146,9 +147,11 @@ func (c command) controlRun(ctx context.Context) error {
 	return err
 }
 
-// control makes the run of a naive worker.
+// control makes the run of a naive worker. Its messages come again only long
+// after it should have answered: what it buys twice is the deaths' doing.
 func control(ctx context.Context, o Options) (*Result, error) {
-	o.Naive, o.Orders, o.Percent, o.Heal = true, maxOrders, 0, 30*time.Second
+	o.Naive, o.Orders, o.Percent, o.Timeout, o.Heal = true, maxOrders, 0, 3*time.Second, 30*time.Second
+	o.Deaths, o.Each = min(max(o.Deaths, 1), 10), 10
 	o.Again = "go run ./test/crash/swarm -control"
 	return swarm(ctx, o)
 }

@@ -29,7 +29,8 @@ type Options struct {
 	Open        int           // orders that are under way at one time
 	Workers     int           // of each provider
 	Dispatchers int           // replicas
-	Deaths      float64       // of workers in a second
+	Deaths      float64       // of workers in a second, at most
+	Each        float64       // deaths for each order that has ended, at most
 	Percent     int           // of requests to shops that are spoilt
 	Timeout     time.Duration // of a request to a shop; the other times follow from it
 	Heal        time.Duration // the longest wait for the last order after the last death
@@ -55,6 +56,9 @@ func (o *Options) fill() error {
 	if o.Deaths == 0 {
 		o.Deaths = 55
 	}
+	if o.Each == 0 {
+		o.Each = 0.5
+	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -78,7 +82,7 @@ var rate = check.Rate{Requests: 20000, Window: 10 * time.Second}
 func (o *Options) times() map[string]string {
 	t := func(tenths int) string { return (o.Timeout * time.Duration(tenths) / 10).String() }
 	env := map[string]string{
-		"LEASE": t(13), "ACK_WAIT": t(18), "POLL_FIRST": t(2), "POLL_MAX": t(20), "ABSENCE_WAIT": t(60), "HOLD_DOWN": t(200),
+		"LEASE": t(13), "ACK_WAIT": t(18), "POLL_FIRST": t(5), "POLL_MAX": t(25), "ABSENCE_WAIT": t(60), "HOLD_DOWN": t(200),
 		"BLOCKED_MAX": "5m",
 		// The dead are given this long to notice that nothing works any more.
 		"DRAIN_TIMEOUT": t(5),

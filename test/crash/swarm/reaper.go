@@ -23,12 +23,15 @@ const (
 // reaper arranges deaths by seed.
 type reaper struct {
 	fleet   *fleet
+	up      *upstream
+	each    float64
 	random  *rand.Rand
+	struck  int
 	pending sync.WaitGroup
 }
 
-func newReaper(o *Options, f *fleet) *reaper {
-	return &reaper{fleet: f, random: rand.New(rand.NewPCG(o.Seed, 13))} //nolint:gosec // repeatable on purpose
+func newReaper(o *Options, f *fleet, u *upstream) *reaper {
+	return &reaper{fleet: f, up: u, each: o.Each, random: rand.New(rand.NewPCG(o.Seed, 13))} //nolint:gosec // repeatable on purpose
 }
 
 // reap arranges so many deaths in a second until ctx ends, and returns when all
@@ -43,9 +46,19 @@ func (r *reaper) reap(ctx context.Context, rate float64) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.strike()
+			if r.may() {
+				r.strike()
+			}
 		}
 	}
+}
+
+// may reports whether the orders have come far enough for one more death. On a
+// starved machine every life would end before it has begun to work, and nothing
+// would ever be between an intent and its outcome.
+func (r *reaper) may() bool {
+	handed, open := r.up.counts()
+	return float64(r.struck) < float64(len(r.fleet.replicas))+r.each*float64(handed-open)
 }
 
 // strike picks who dies, and where.
@@ -63,6 +76,7 @@ func (r *reaper) strike() {
 		return
 	}
 	m := candidates[r.random.IntN(len(candidates))]
+	r.struck++
 	m.mu.Lock()
 	m.hunted = true
 	l := m.life

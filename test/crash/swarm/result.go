@@ -36,6 +36,11 @@ type Result struct {
 	Left        int            `json:"goroutines_left"`
 	Overdue     int            `json:"overdue"` // programs that took too long to end
 	Exits       int            `json:"exits"`   // programs that ended by themselves
+	// CPU is what the load took of the processors, in seconds: in this process,
+	// where all programs and shops run, and in the NATS server. On a machine that
+	// others use too it says more than the rates do.
+	CPU       int `json:"cpu_seconds"`
+	ServerCPU int `json:"server_cpu_seconds"`
 }
 
 // result counts what the report and the history say.
@@ -43,7 +48,7 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 	h, j := r.history, r.fleet.journal
 	res := &Result{
 		Form: form, Points: map[string]int{}, LoadSeconds: max(1, int(r.load.Seconds())), Goroutines: r.most,
-		Overdue: int(r.fleet.overdue.Load()), Exits: j.Count(check.Exited),
+		Overdue: int(r.fleet.overdue.Load()), Exits: j.Count(check.Exited), CPU: r.cpu[0], ServerCPU: r.cpu[1],
 		Result: rig.Result{
 			Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()),
 			Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(), Deaths: j.Count(check.Killed),
@@ -167,6 +172,7 @@ func (r *Result) Write(w io.Writer) {
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, r.Deaths)},
 		{"the operator's", sum(r.Operator), counts(r.Operator)},
 		{"spoilt requests", r.Spoilt, ""},
+		{"processor seconds", r.CPU + r.ServerCPU, fmt.Sprintf("in %ds of load: programs and shops %d, NATS server %d", r.LoadSeconds, r.CPU, r.ServerCPU)},
 		{"the dead still tried", r.Late.Dials + r.Late.Writes, fmt.Sprintf("%d dials, %d writes; %d reads were lost, %d lines dropped", r.Late.Dials, r.Late.Writes, r.Late.Reads, r.Late.Lines)},
 		{"goroutines", r.Goroutines, fmt.Sprintf("%d more than before were left; %d programs took longer than %s to end", r.Left, r.Overdue, grave)},
 		{"last order after the last death", fmt.Sprintf("%ds", r.Healed), ""},

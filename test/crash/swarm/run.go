@@ -32,6 +32,7 @@ type run struct {
 	before  int  // goroutines there were before
 	most    int  // goroutines at one time
 	load    time.Duration
+	cpu     [2]int // seconds that the load took: here, and in the server
 }
 
 // swarm makes a whole run and returns what came of it. An error says that the
@@ -162,8 +163,10 @@ func (r *run) phases(ctx context.Context) (*check.Report, error) {
 	r.history.Began = time.Now()
 	r.history.Faulty = r.history.Began
 	r.say("seed %d: %d orders, %d workers, %g deaths in a second", r.Seed, r.Orders, len(r.fleet.replicas), r.Deaths)
+	here, there := used(os.Getpid()), used(r.server.PID())
 	r.rage(life)
 	r.load = time.Since(r.history.Began)
+	r.cpu = [2]int{used(os.Getpid()) - here, used(r.server.PID()) - there}
 	r.shops.heal()
 	r.history.Healed = time.Now()
 	drain, cancelDrain := context.WithTimeout(life, r.Heal)
@@ -197,7 +200,7 @@ func (r *run) rage(ctx context.Context) {
 	defer enough()
 	r.shops.spoil(r.Percent)
 	var group sync.WaitGroup
-	group.Go(func() { newReaper(r.Options, r.fleet).reap(raging, r.Deaths) })
+	group.Go(func() { newReaper(r.Options, r.fleet, r.up).reap(raging, r.Deaths) })
 	if r.Naive {
 		group.Go(func() {
 			for pause(raging, 100*time.Millisecond) {

@@ -146,8 +146,8 @@ func (s *shops) staff() {
 			return
 		case <-again.C:
 		}
-		if n%8 == 0 { // orders name the price that they expect
-			price := []string{"560.10", "559.90", "571.25"}[n/8%3]
+		if n%20 == 0 { // orders name the price that they expect
+			price := []string{"560.10", "559.90", "571.25"}[n/20%3]
 			s.drop.SetPrice(strconv.FormatInt(gamesdroptest.OfferPUBG, 10), price)
 		}
 		s.skinsStaff()
