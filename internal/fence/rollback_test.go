@@ -88,6 +88,31 @@ func TestClear_WhatMayHaveBeenBoughtGoesToTheOperatorAndTheRestGoesOn(t *testing
 	}
 }
 
+// What waits at a clearing may have been bought by what is gone: that a shop
+// knows its reference is what was to be expected, and stops nobody again.
+func TestClear_AShopThatKnowsWhatWaitedIsNoNewAlarm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	orders := many("a", 3, offer)
+	r.submit(orders...)
+	older := r.copied()
+	w := r.fenced(messages.GamesDrop, "w1")
+	for _, o := range orders {
+		r.eventually(o.ID+" to be bought", func() bool { return r.last(o.ID).Attempt > 0 && r.last(o.ID).State != messages.Placing })
+	}
+	sold := len(r.drop.Purchases())
+	r.rollBack(older)
+	r.tripped(fence.Older, fence.Surprise)
+	if _, err := fence.Clear(r.within(), r.js, "ada", "restored from the copy of noon", true); err != nil {
+		t.Fatal(err)
+	}
+	r.reach(messages.Unresolved, orders...)
+	r.sound(w)
+	if n := len(r.drop.Purchases()); n != sold {
+		t.Errorf("the books hold %d sales, and %d before the ledger was rolled back", n, sold)
+	}
+}
+
 // The ledger has grown beyond what is remembered before the worker sees it
 // again: no sequence shows anything, only that other events stand in their place.
 func TestRollback_ThatHasGrownAgainIsSeenByWhatStandsThere(t *testing.T) {

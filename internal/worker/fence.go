@@ -56,10 +56,11 @@ func (t *task) heldBack(ctx context.Context) (bool, error) {
 }
 
 // first reports whether the next intent is the first that the ledger knows under
-// its reference.
+// its reference. What waited when an operator took the ledger for right may have
+// had one that is gone: that its provider knows it is no news then.
 func (t *task) first(in order.Input) bool {
 	w := t.entry.Event.Work
-	return in == order.Claim && (w == nil || w.ReferenceN != order.NextReference(t.entry.Event))
+	return in == order.Claim && (w == nil || w.ReferenceN != order.NextReference(t.entry.Event)) && !t.o.Fence.Held(t.entry.Seq)
 }
 
 // surprised stops all buying when a provider has seen a reference under which
