@@ -18,9 +18,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -159,9 +161,12 @@ func (c command) directed(ctx context.Context) error {
 	}
 	for _, u := range result.Unreached() {
 		fmt.Printf("not reached: %s %s (%s)\n", u.Provider, u.Point, u.Mode)
-		if u.Mode == rig.First { // what is not reached at all was not survived either
+		if u.MustReach() {
 			err = errors.Join(err, fmt.Errorf("no process has come to %s at %q", u.Point, u.Provider))
 		}
+	}
+	for _, base := range slices.Sorted(maps.Keys(rig.Untried())) {
+		fmt.Printf("no case: %s (%s)\n", base, rig.Untried()[base])
 	}
 	if !result.OK() {
 		result.Report.Write(os.Stdout)

@@ -39,6 +39,9 @@ type Case struct {
 	Ends  map[string]int `json:"ends"`
 	Took  time.Duration  `json:"took"`
 	plans []*plan
+	// setting and fault are those of a rare point.
+	setting *setting
+	fault   string
 }
 
 // details that the workers of each provider write, poll and send. What is not
@@ -133,7 +136,7 @@ func direct(o *Options) (map[string][]*Case, []*plan) {
 	random := rand.New(rand.NewPCG(o.Seed, 7)) //nolint:gosec // repeatable on purpose
 	all, plans := map[string][]*Case{}, []*plan{}
 	for _, provider := range append(slices.Clone(o.Providers), "") {
-		for _, c := range cases(provider) {
+		for _, c := range append(cases(provider), rareCases(provider)...) {
 			if o.Points != "" && !strings.HasPrefix(c.Point, o.Points) {
 				continue
 			}
@@ -202,8 +205,9 @@ func Directed(ctx context.Context, o Options) (*DirectedResult, error) {
 	}
 	r := &run{Options: &o, plans: plans, form: "directed"}
 	r.trials = func(ctx context.Context) error { return r.tryAll(ctx, byProvider) }
+	r.begin = r.setUpDying
 	result, err := r.whole(ctx)
-	out.Result = result
+	out.Result, out.Cases = result, append(out.Cases, r.setupCases...)
 	if err == nil && result.Bundle != "" {
 		err = out.save(result.Bundle)
 	}
@@ -221,7 +225,11 @@ func (r *run) tryAll(ctx context.Context, all map[string][]*Case) error {
 		}
 		group.Go(func() {
 			for i, c := range some {
-				if err := r.try(ctx, r.fleet.of(provider)[0], c); err != nil {
+				try := r.try
+				if c.setting != nil {
+					try = r.tryRare
+				}
+				if err := try(ctx, r.fleet.of(provider)[0], c); err != nil {
 					faults <- fmt.Errorf("%s at %s (%s): %w", provider, c.Point, c.Mode, err)
 					return
 				}
@@ -231,9 +239,14 @@ func (r *run) tryAll(ctx context.Context, all map[string][]*Case) error {
 	}
 	group.Wait()
 	for _, c := range all[""] {
-		if err := r.tryDispatcher(ctx, r.fleet.of("")[0], c); err != nil {
+		try := r.tryDispatcher
+		if c.setting != nil {
+			try = r.tryRare
+		}
+		if err := try(ctx, r.fleet.of("")[0], c); err != nil {
 			return err
 		}
+		r.say("dispatcher: %s, %s: %d deaths", c.Point, c.Mode, c.Deaths)
 	}
 	r.count(ctx, all[""])
 	select {
@@ -345,7 +358,6 @@ func (r *run) tryDispatcher(ctx context.Context, m *member, c *Case) error {
 		c.Deaths++
 	}
 	c.Took = time.Since(begun)
-	r.say("dispatcher: %s: %d deaths", c.Point, c.Deaths)
 	return m.startWith("")
 }
 

@@ -41,6 +41,36 @@ func TestDirected_EveryPointThatOrdersPassIsTried(t *testing.T) {
 	}
 }
 
+// A rare point has a scene that leads to it, or a reason why it has none.
+func TestDirected_EveryRarePointHasASceneOrAReason(t *testing.T) {
+	t.Parallel()
+	tried := map[string]bool{}
+	for _, provider := range append(rig.Providers(), "") {
+		for _, c := range rig.RareCases(provider) {
+			tried[c.Point] = true
+		}
+	}
+	for _, fault := range rig.Setups() {
+		name, _, _ := strings.Cut(fault, "=")
+		tried[name] = true
+	}
+	for _, p := range failpoint.Points() {
+		for _, name := range p.Names() {
+			reason := rig.Untried()[p.Base]
+			switch {
+			case p.Rare && tried[name] == (reason != ""):
+				t.Errorf("%s is tried: %t; reason why not: %q", name, tried[name], reason)
+			case !p.Rare && tried[name]:
+				t.Errorf("%s is passed by ordinary orders", name)
+			}
+			delete(tried, name)
+		}
+	}
+	for name := range tried {
+		t.Errorf("%s is tried and is no point", name)
+	}
+}
+
 func TestDirected_EveryWorkerDiesBesideItsIntentItsRequestAndItsOutcomeInEveryMode(t *testing.T) {
 	t.Parallel()
 	for _, provider := range rig.Providers() {

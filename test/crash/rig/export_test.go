@@ -48,3 +48,9 @@ func ForgeSkins(o Options, reference, status string, chance int, make1 func(addr
 
 // Cases is the test's view of what directed runs try.
 var Cases = cases
+
+// RareCases and Setups are the test's view of the scenes of directed runs.
+var (
+	RareCases = rareCases
+	Setups    = setups
+)

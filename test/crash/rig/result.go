@@ -158,6 +158,11 @@ func (d *DirectedResult) Unreached() []*Case {
 	return slices.DeleteFunc(slices.Clone(d.Cases), func(c *Case) bool { return c.Deaths > 0 })
 }
 
+// MustReach reports whether a process has to come to the point of the case: what
+// is not reached at all was not survived either. In the modes that speak of a
+// second life the orders may have ended with the first.
+func (c *Case) MustReach() bool { return c.Mode != Again && c.Mode != Doubt }
+
 // Write shows the deaths at each point by provider and mode, and then what came
 // of it all.
 func (d *DirectedResult) Write(w io.Writer) {

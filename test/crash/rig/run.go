@@ -36,6 +36,9 @@ type run struct {
 	form    string
 	// trials take the place of the nemesis; nil for it.
 	trials func(ctx context.Context) error
+	// begin is done before anything else is started; nil for nothing.
+	begin      func(ctx context.Context) error
+	setupCases []*Case
 }
 
 // Run makes a whole run and returns what came of it. An error says that the
@@ -127,6 +130,11 @@ func (r *run) close() {
 func (r *run) phases(ctx context.Context) (*check.Report, error) {
 	awake, cancel := context.WithTimeout(ctx, starting)
 	defer cancel()
+	if r.begin != nil {
+		if err := r.begin(awake); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.fleet.startAll(awake); err != nil {
 		return nil, err
 	}
