@@ -80,7 +80,7 @@ func (e *examination) needOperator(ctx context.Context) {
 	default:
 		e.add(Finding{
 			Warning, "operator", fmt.Sprintf("an operator has to decide about %s: %s", counted(len(all), whole), names(all)),
-			"nobody knows whether they were bought, and they stay as they are until somebody has found out",
+			"nobody knows whether they were bought, or what came later contradicts it; they stay as they are until somebody has found out",
 			"`beltline order list --needs-operator`, then `beltline resolve` for each",
 		})
 	}
