@@ -32,6 +32,9 @@ func (j journal) record(sealed bool) messages.HTTPRecord {
 		answered = outlineOf(j.answer.Header.Get("Content-Type"), j.answer.Body, d, sealed)
 	}
 	hide := echoes(d, asked, answered)
+	if len(hide) > maxEchoes {
+		asked, answered = asked.withheld(), answered.withheld()
+	}
 	r.Path = hide.mask(pathOf(j.request.URL))
 	r.Request, _ = bodyOf(j.request.ContentType, j.request.Body, asked, hide, maxRequestText)
 	if j.answer != nil && j.answer.Status != 0 {

@@ -210,6 +210,19 @@ func TestRecord_OfWhatCannotBeReadTellsWhatCameBeforeAndNoMore(t *testing.T) {
 	}
 }
 
+func TestRecord_OfABodyWithTooMuchToHideTellsNothing(t *testing.T) {
+	t.Parallel()
+	var answered strings.Builder
+	for i := range 2_000 {
+		fmt.Fprintf(&answered, `{"status":"x","key":"CODE-%d"},`, i)
+	}
+	url := answering(t, 200, "application/json", "["+answered.String()+"{}]")
+	r, text := recorded(t, allowed(t), newClient(t, longTimeout), buying(url, `{"offerId":1}`), false)
+	if r.Answer.Text != "" || !r.Answer.Cut || r.Answer.Bytes == 0 || strings.Contains(text, "CODE") {
+		t.Error(text)
+	}
+}
+
 // A value under a name that nobody declared never comes into a record, wherever
 // it stands and wherever else it is quoted.
 func TestRecord_NoShapeOfAnAnswerShowsAnUndeclaredValue(t *testing.T) {

@@ -26,6 +26,8 @@ const (
 	// are shown: shorter ones are found in half of all amounts.
 	leastEchoedText   = 6
 	leastEchoedNumber = 8
+	// maxEchoes bounds the work: where more values are masked no text is made.
+	maxEchoes = 500
 )
 
 var (
@@ -252,6 +254,9 @@ func (o outline) render(e echo, limit int) (text string, cut, hid bool) {
 	}
 	return b.String(), o.cut, hid || o.cut
 }
+
+// withheld is an outline of which nothing is told.
+func (o outline) withheld() outline { return outline{cut: len(o.pieces) > 0 || o.cut} }
 
 // told is a value as a record may have it. Shortening may join what control
 // characters kept apart, so what must not be told is looked for again.
