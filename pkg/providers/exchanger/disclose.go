@@ -7,13 +7,14 @@ import (
 
 // disclosure names the fields that the record of a request may show. Accounts
 // and the fields of a direction (cf…) are cards and wallets of the customer, the
-// address of a callback holds its token, and the hash opens the bid's page.
+// address of a callback holds its token, and the hash opens the bid's page. Where
+// data is no object it is the new status of a bid.
 func disclosure(login, key secret.String) *providerhttp.Disclosure {
 	return providerhttp.Disclose(
 		[]string{
 			"direction_id", "calc_amount", "calc_action", "api_id", "partner_id", "method_id", "id", "payout_id",
 			"error", "error_text", "status", "status_title", "psys_give", "psys_get", "currency_code_give", "currency_code_get",
-			"amount_give", "course_give", "course_get", "sum_give", "sum_give_com", "changed", "type", "cancel", "pay", "pay_amount",
+			"data", "amount_give", "course_give", "course_get", "sum_give", "sum_give_com", "changed", "type", "cancel", "pay", "pay_amount",
 		},
 		[]string{"amount_get", "sum_get", "sum_get_com"},
 		login, key)
