@@ -83,7 +83,15 @@ func patiently(o worker.Options) worker.Options {
 // benchOn is a bench on a server with its own settings of streams and consumers.
 func benchOn(t *testing.T, srv *natstest.Server, edit func(*topology.Settings)) *bench {
 	t.Helper()
-	b := &bench{t: t, srv: srv, nc: srv.Conn(t), js: srv.JS(t), events: make(chan *messages.Event, 10_000)}
+	b := benchOver(t, srv.Conn(t), srv.JS(t), edit)
+	b.srv = srv
+	return b
+}
+
+// benchOver is a bench on whatever a client has reached.
+func benchOver(t *testing.T, nc *nats.Conn, js jetstream.JetStream, edit func(*topology.Settings)) *bench {
+	t.Helper()
+	b := &bench{t: t, nc: nc, js: js, events: make(chan *messages.Event, 10_000)}
 	s := topology.Default()
 	for p, ps := range s.Providers {
 		ps.Timeout, ps.Lease, ps.AckWait = timeout, lease, ackWait

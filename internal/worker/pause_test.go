@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/lane"
+	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/internal/worker"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -57,13 +59,12 @@ func (d deafWatcher) Updates() <-chan jetstream.KeyValueEntry { return d.out }
 
 // deafWorker runs a worker whose watch of the lane tells it nothing. The channel
 // is closed when it knows of a change all the same.
-func (b *bench) deafWorker(s providers.Provider, books worker.Ledger, o worker.Options) (knows <-chan struct{}) {
+func (b *bench) deafWorker(s providers.Provider, books worker.Ledger, o worker.Options) (knows <-chan struct{}, stop func()) {
 	b.t.Helper()
 	own := *b
 	own.js = deaf{b.js}
 	o.Log, knows = listening(o.Log)
-	own.workOn(books, s, o, providertest.Unlimited{})
-	return knows
+	return knows, own.workOn(books, s, o, providertest.Unlimited{})
 }
 
 // listening is a log, and a channel that is closed when it says that the lane
@@ -104,18 +105,23 @@ func (b *bench) refused(acks *nats.Subscription, n int) {
 	}
 }
 
-// lastIntent is the sequence of the last intent in the ledger.
+// lastIntent is the sequence of the last intent in the ledger, by its leader.
 func (b *bench) lastIntent() uint64 {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), messages.StreamEvents)
-	if err != nil {
-		b.t.Fatal(err)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	for {
+		answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+messages.StreamEvents, []byte(`{"last_by_subj":"events.*.*.*.placing"}`))
+		var got struct {
+			Message struct{ Seq uint64 }
+		}
+		if err == nil && json.Unmarshal(answer.Data, &got) == nil && got.Message.Seq > 0 {
+			return got.Message.Seq
+		}
+		if ctx.Err() != nil {
+			b.t.Fatalf("no leader told of the last intent: %v", err)
+		}
 	}
-	m, err := stream.GetLastMsgForSubject(b.t.Context(), "events.*.*.*.placing")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return m.Sequence
 }
 
 // No replica hears of the pause by its watch, and orders keep coming: what
@@ -128,7 +134,8 @@ func TestPause_OnceItHasReturnedNoIntentIsWrittenThoughNobodyHeardOfIt(t *testin
 	for i := range replicas {
 		o := b.options(messages.GamesDrop, fmt.Sprintf("w%d", i))
 		o.MaxInFlight = 8
-		know = append(know, b.deafWorker(s, b.ledger, o))
+		knows, _ := b.deafWorker(s, b.ledger, o)
+		know = append(know, knows)
 	}
 	for i := range before {
 		b.submit(offer(fmt.Sprintf("o%d", i)))
@@ -159,6 +166,84 @@ func TestPause_OnceItHasReturnedNoIntentIsWrittenThoughNobodyHeardOfIt(t *testin
 	b.work(s, b.options(messages.GamesDrop, "w9"))
 	for i := range after {
 		id := fmt.Sprintf("late%d", i)
+		if e := b.ends(id); e.State != messages.Succeeded || s.purchases(id) != 1 {
+			t.Errorf("%s: %s, bought %d", id, b.path(id), s.purchases(id))
+		}
+	}
+}
+
+// Three nodes, and the leaders of the bucket and of the ledger move around each
+// pause: what a replica of the bucket that is behind would say does not count.
+func TestPause_OnThreeNodesWhoseLeadersMoveNoIntentFollowsIt(t *testing.T) {
+	t.Parallel()
+	c := natstest.StartCluster(t, 3)
+	b := benchOver(t, c.Conn(t), c.JS(t), func(s *topology.Settings) {
+		s.Replicas = 3
+		for p, ps := range s.Providers {
+			ps.Timeout, ps.Lease, ps.AckWait = patience/6, patience/5, patience/4
+			s.Providers[p] = ps
+		}
+	})
+	s, n := newShop(), 0
+	// What a node sends to a worker that has just gone from another comes back
+	// after its ack wait.
+	options := func(name string) worker.Options {
+		o := b.options(messages.GamesDrop, name)
+		o.Timeout, o.Lease, o.AckWait, o.HoldDown = patience/6, patience/5, patience/4, patience/3
+		return o
+	}
+	more := func(orders int) {
+		for range orders {
+			b.submit(offer(fmt.Sprintf("o%d", n)))
+			n++
+		}
+	}
+	for round := range 3 {
+		var know []<-chan struct{}
+		var stops []func()
+		for i := range 2 {
+			knows, stop := b.deafWorker(s, b.ledger, options(fmt.Sprintf("w%d-%d", round, i)))
+			know, stops = append(know, knows), append(stops, stop)
+		}
+		more(12)
+		b.ends(fmt.Sprintf("o%d", n-12)) // they are at it
+		move := func(stream string) {
+			if err := c.StepDown(stream); err != nil {
+				t.Logf("%s did not move: %v", stream, err) // it moves already
+			}
+		}
+		move("KV_" + messages.Bucket)
+		move(messages.StreamEvents)
+		for {
+			_, _, err := lane.Pause(t.Context(), b.kv(), messages.GamesDrop, "ann", "", time.Now())
+			if err == nil {
+				break
+			}
+			if t.Context().Err() != nil {
+				t.Fatal(err)
+			}
+		}
+		last := b.lastIntent()
+		move("KV_" + messages.Bucket)
+		more(8)
+		for _, knows := range know {
+			signal(t, knows)
+		}
+		if now := b.lastIntent(); now != last {
+			t.Errorf("an intent was stored at %d after the pause had returned at %d", now, last)
+		}
+		for _, stop := range stops {
+			stop()
+		}
+		for {
+			if _, _, err := lane.Resume(t.Context(), b.kv(), messages.GamesDrop, "ann", time.Now()); err == nil || t.Context().Err() != nil {
+				break
+			}
+		}
+	}
+	b.work(s, options("w9"))
+	for i := range n {
+		id := fmt.Sprintf("o%d", i)
 		if e := b.ends(id); e.State != messages.Succeeded || s.purchases(id) != 1 {
 			t.Errorf("%s: %s, bought %d", id, b.path(id), s.purchases(id))
 		}
