@@ -189,6 +189,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	loops.Go(func() { d.intake(ctx, work, consumer) })
 	loops.Go(func() { newAside(d).run(ctx, work) })
 	loops.Go(func() { reader.Run(ctx) })
+	if d.o.Registerer != nil {
+		loops.Go(func() { reader.Count(ctx, d.o.Registerer) })
+		loops.Go(func() { newStock(d).run(ctx) })
+	}
 	loops.Wait()
 	d.draining.Store(true)
 	stopServices()

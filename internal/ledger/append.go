@@ -33,15 +33,21 @@ import (
 // ErrUnknown, returns the sequence of the first. Two writers that must not
 // both believe they won need something of their own in it (Work.Nonce).
 func (l *Ledger) Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error) {
-	a, err := l.newAttempt(ctx, e, expected)
-	if err != nil {
-		return 0, fmt.Errorf("ledger: append %s %s: %w", e.Key(), e.Type, err)
-	}
-	seq, err := l.settle(ctx, a)
+	began := time.Now()
+	seq, err := l.store(ctx, e, expected)
+	l.metrics.appended(began, err)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: append %s %s: %w", e.Key(), e.Type, err)
 	}
 	return seq, nil
+}
+
+func (l *Ledger) store(ctx context.Context, e *messages.Event, expected uint64) (uint64, error) {
+	a, err := l.newAttempt(ctx, e, expected)
+	if err != nil {
+		return 0, err
+	}
+	return l.settle(ctx, a)
 }
 
 // attempt is one Append under way.
@@ -155,6 +161,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 		if l.nc.IsClosed() || !wait.pause(ctx) {
 			return 0, errors.Join(ErrUnknown, context.Cause(ctx), sent.err, err)
 		}
+		l.metrics.repeated.Inc()
 		l.opts.Log.Debug().Err(sent.err).Str("subject", a.msg.Subject).Msg("append was repeated")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -52,6 +53,8 @@ type Options struct {
 	// that resigns drops what it is asked; each further one twice as long, because a
 	// slow server is not helped by repetitions.
 	Timeout time.Duration
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
 }
 
 // Entry is an event as it is stored.
@@ -72,6 +75,8 @@ type Ledger struct {
 	opts Options
 	api  string // prefix of the JetStream API, with its final dot
 
+	metrics *metrics
+
 	room room
 	link link
 
@@ -89,7 +94,7 @@ func Open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, o Options)
 	if o.Timeout <= 0 {
 		o.Timeout = 4 * time.Second
 	}
-	l := &Ledger{nc: nc, js: js, opts: o, api: apiPrefix(js, o.Prefix)}
+	l := &Ledger{nc: nc, js: js, opts: o, api: apiPrefix(js, o.Prefix), metrics: newMetrics(o.Registerer)}
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.link.watch(background, nc, &l.done)

@@ -1,7 +1,10 @@
 package orders
 
 import (
+	"context"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -28,3 +31,11 @@ func (i Index) Scan(asked messages.OrdersAsked, before uint64, most int) (keys [
 	}
 	return keys, more
 }
+
+// CountOnce counts now.
+func (r *Reader) CountOnce(ctx context.Context, reg prometheus.Registerer) {
+	newCensus(r, reg).once(ctx)
+}
+
+// Known is the number of orders that the reader has read of.
+func (r *Reader) Known() int { return r.index.size() }

@@ -28,6 +28,7 @@ type row struct {
 	first      uint64        // sequence of its first event: the order of the list
 	seq        uint64        // of its last event
 	at         int64         // when that was stored, in nanoseconds since 1970
+	born       int64         // when its first event was stored
 	needs      needs
 	late       bool // some late evidence has come: any event may need an operator
 	absent     int  // looks in a row that did not find its event
@@ -98,7 +99,7 @@ func (x *index) enter(seq uint64, a messages.EventAddress, stored time.Time) {
 	}
 	r := s.byID[a.OrderID]
 	if r == nil {
-		r = &row{tenant: s.name, id: strings.Clone(a.OrderID), first: seq} // clones: not the whole subject
+		r = &row{tenant: s.name, id: strings.Clone(a.OrderID), first: seq, born: stored.UnixNano()} // clones: not the whole subject
 		s.byID[r.id] = r
 		s.rows = append(s.rows, r)
 		x.all = append(x.all, r)

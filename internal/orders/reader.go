@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/ledger"
@@ -61,6 +62,10 @@ func (r *Reader) Run(ctx context.Context) {
 	f := &follower{js: r.js, log: r.log, index: r.index}
 	f.run(ctx)
 }
+
+// Count counts the orders of the ledger for the metrics, until ctx ends. It
+// counts what Run has read.
+func (r *Reader) Count(ctx context.Context, reg prometheus.Registerer) { newCensus(r, reg).run(ctx) }
 
 // Last answers with the order's last event.
 func (r *Reader) Last(ctx context.Context, tenant, id string) (service.Answer, error) {

@@ -38,7 +38,7 @@ func runDispatcher(ctx context.Context, rt *app.Runtime, c *dispatcherConfig) er
 			return err
 		}
 	}
-	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log})
+	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log, Registerer: rt.Metrics})
 	if err != nil {
 		return err
 	}

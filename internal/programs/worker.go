@@ -123,7 +123,7 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log})
+	l, err := ledger.Open(ctx, rt.Conn, rt.JS, ledger.Options{Log: rt.Log, Registerer: rt.Metrics})
 	if err != nil {
 		return err
 	}
@@ -175,10 +175,12 @@ func serveQuestions(ctx context.Context, rt *app.Runtime, provider providers.Pro
 	s := rt.Config.Provider(p)
 	questions, err := query.Serve(rt.Conn, rt.JS, asker, query.Options{
 		Provider: p, Instance: rt.Instance, Log: rt.Log, Timeout: s.Timeout, Window: s.Rate.Window,
+		Registerer: rt.Metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
+	go questions.Watch(ctx)
 	context.AfterFunc(ctx, questions.Stop)
 	return questions.Stop, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/singleflight"
 
@@ -45,6 +46,8 @@ type Options struct {
 	Window time.Duration
 	// Now is the clock; nil for the system's.
 	Now func() time.Time
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
 }
 
 // Service is one replica of the service.
@@ -58,8 +61,9 @@ type Service struct {
 	end   context.CancelFunc
 	once  sync.Once
 
-	flights singleflight.Group
-	kept    kept
+	flights  singleflight.Group
+	kept     kept
+	balances *balances
 }
 
 // Serve begins to answer. The provider's reading requests must take their
@@ -72,7 +76,7 @@ func Serve(nc *nats.Conn, js jetstream.JetStream, asker providers.Asker, o Optio
 		o.PermitWait = permitWait
 	}
 	s := &Service{
-		js: js, asker: asker, o: o, kept: newKept(),
+		js: js, asker: asker, o: o, kept: newKept(), balances: newBalances(o.Registerer, o.Provider),
 		log: o.Log.With().Str(logkey.Part, o.Provider.Service()).Str(logkey.Provider, string(o.Provider)).Logger(),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -172,6 +176,7 @@ func (s *Service) fly(q messages.Query, key string) (any, error) {
 	if err != nil {
 		return nil, s.explain(ctx, kv, err, patience)
 	}
+	s.balances.saw(answer, at)
 	body, err := service.Marshal(answer)
 	if err != nil {
 		return nil, fmt.Errorf("answer to %s: %w", key, err)

@@ -46,7 +46,7 @@ func price(context.Context) (any, error) {
 }
 
 // serve begins to answer with a clock that the test moves.
-func serve(t *testing.T, s *shop) (*nats.Conn, *query.Service, *atomic.Int64) {
+func serve(t *testing.T, s *shop, edits ...func(*query.Options)) (*nats.Conn, *query.Service, *atomic.Int64) {
 	t.Helper()
 	srv := natstest.Start(t)
 	nc, js := srv.Conn(t), srv.JS(t)
@@ -55,10 +55,14 @@ func serve(t *testing.T, s *shop) (*nats.Conn, *query.Service, *atomic.Int64) {
 	}
 	clock := new(atomic.Int64)
 	clock.Store(time.Now().UnixNano())
-	q, err := query.Serve(nc, js, s, query.Options{
+	o := query.Options{
 		Provider: messages.BalanceSteam, Instance: "w1", Log: zerolog.Nop(), Timeout: time.Minute, Window: time.Minute,
 		Now: func() time.Time { return time.Unix(0, clock.Load()) },
-	})
+	}
+	for _, edit := range edits {
+		edit(&o)
+	}
+	q, err := query.Serve(nc, js, s, o)
 	if err != nil {
 		t.Fatal(err)
 	}

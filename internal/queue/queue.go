@@ -114,6 +114,7 @@ func (q *Queue) arm(ctx context.Context, subject string, m *nats.Msg, at time.Ti
 		}
 		m.Header.Set(headerSchedule, "@at "+at.UTC().Format(time.RFC3339Nano))
 		m.Header.Set(headerTarget, m.Subject)
+		m.Header.Set(messages.HeaderDue, at.UTC().Format(time.RFC3339Nano))
 		m.Subject = subject
 	}
 	failpoint.Hit("queue.schedule.before")

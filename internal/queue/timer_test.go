@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -197,4 +199,28 @@ func TestSchedule_ATimerThatVanishesHasItsCommandBehindIt(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d timers vanished", vanished, orders)
+}
+
+// A command tells when its timer was due, so that its lateness can be seen, and
+// hands on the trace that its sender was in.
+func TestSchedule_ItsCommandTellsWhenItWasDueAndHandsOnTheTrace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	traced := telemetry.Extract(t.Context(), nats.Header{"traceparent": {parent}})
+	due, got := time.Now().Add(300*time.Millisecond), consume(t, b.js)
+	must(t, b.q.Schedule(traced, p, messages.Check, command("o-1"), due))
+	m := receive(t, got)
+	at, err := time.Parse(time.RFC3339Nano, m.Headers().Get(messages.HeaderDue))
+	must(t, err)
+	if !at.Equal(due) {
+		t.Errorf("due at %s, want %s", at, due)
+	}
+	if got := m.Headers().Get("traceparent"); got != parent {
+		t.Errorf("trace %q", got)
+	}
+	must(t, b.q.Send(t.Context(), p, messages.Check, command("o-2")))
+	if m := receive(t, got); m.Headers().Get(messages.HeaderDue) != "" || m.Headers().Get("traceparent") != "" {
+		t.Errorf("a command that was no timer, of no trace: %v", m.Headers())
+	}
 }

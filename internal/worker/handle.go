@@ -172,6 +172,7 @@ func (t *task) read() error {
 		return &errUnprocessable{"no JetStream metadata: " + err.Error()}
 	}
 	t.meta = meta
+	t.metrics.timed(t.msg.Headers(), meta)
 	if t.addr, err = messages.ParseCommandSubject(t.msg.Subject()); err != nil {
 		return &errUnprocessable{err.Error()}
 	}

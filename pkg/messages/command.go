@@ -58,6 +58,9 @@ const (
 	HeaderTruncated = "Beltline-Truncated"
 )
 
+// HeaderDue of a command that a timer has become is when the timer was due.
+const HeaderDue = "Beltline-Due"
+
 // Reason says why a message became a dead letter.
 type Reason string
 
