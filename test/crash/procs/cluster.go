@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -108,16 +109,26 @@ func writeConfig(home, text string) (file string, err error) {
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
+// Ports are taken below those that systems give to outgoing connections: one of
+// these would else sit on the port of a server that is away for a moment.
+const (
+	lowestPort  = 12000
+	highestPort = 32000
+)
+
 // freePorts returns n ports that nobody listens on at this moment.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(ports) < n; tries++ {
+		port := lowestPort + rand.IntN(highestPort-lowestPort) //nolint:gosec // any will do
+		l, err := net.Listen("tcp", address(port))
+		switch {
+		case err == nil:
+			defer func() { _ = l.Close() }() // all held until all are known, so that they differ
+			ports = append(ports, port)
+		case tries > 100*n:
 			return nil, err
 		}
-		defer func() { _ = l.Close() }() // all held until all are known, so that they differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
 }
@@ -282,6 +293,9 @@ func (c *Cluster) AwaitHealthy(ctx context.Context) error {
 		err := c.healthy(ctx)
 		if err == nil {
 			return nil
+		}
+		if err := c.Start(); err != nil { // a port was taken for a moment
+			return err
 		}
 		select {
 		case <-again.C:

@@ -103,13 +103,29 @@ func store(t *testing.T, js jetstream.JetStream, text string) {
 	}
 }
 
+// create makes the stream as soon as the cluster has heard of enough nodes.
+func create(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	config := jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, Replicas: 3}
+	deadline := time.After(2 * patience)
+	for again := time.NewTicker(50 * time.Millisecond); ; {
+		_, err := js.CreateStream(t.Context(), config)
+		if err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestCluster_APartedLeaderIsReplacedAndCannotStoreAndNothingThatWasAcknowledgedIsLost(t *testing.T) {
 	t.Parallel()
 	c, journal := three(t)
 	js := connected(t, c.URL())
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KEPT", Subjects: []string{"kept.>"}, Replicas: 3}); err != nil {
-		t.Fatal(err)
-	}
+	create(t, js)
 	store(t, js, "before")
 	first := leads(t, c, "KEPT", "")
 	i := c.Node(first)

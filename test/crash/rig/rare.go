@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
@@ -51,6 +53,7 @@ func settings() []setting {
 		{point: "sweep.take", role: failpoint.Dispatcher}, {point: "sweep.renew", role: failpoint.Dispatcher},
 		sweeps("sweep.part"), sweeps("sweep.pointer"), sweeps("sweep.release"),
 		{point: "lane.change", role: failpoint.Dispatcher, reach: (*run).pauseLane, end: (*run).resumeLane},
+		{point: "setup.epoch", role: failpoint.Dispatcher, open: (*run).forgetEpoch},
 		{point: "setup.shut", role: failpoint.Dispatcher, env: "BALANCESTEAM_RATE_LIMIT=20000/12s"},
 	}
 }
@@ -61,7 +64,6 @@ func setups() []string {
 	return []string{
 		"setup.step.before=kill:1", "setup.step.after=kill:1", "setup.step.before=kill:4", "setup.step.after=kill:6",
 		"setup.namespace.before=kill", "setup.namespace.after=kill", "setup.metadata.before=kill", "setup.metadata.after=kill",
-		"setup.epoch.before=kill", "setup.epoch.after=kill",
 	}
 }
 
@@ -183,6 +185,19 @@ func (r *run) forgetTurns(ctx context.Context, _ *member) error {
 		return err
 	}
 	return kv.Delete(ctx, "lease.payouts")
+}
+
+// forgetEpoch edits the ledger's stream as somebody does who thinks little of
+// what stands in its metadata. The next setup puts the epoch back.
+func (r *run) forgetEpoch(ctx context.Context, _ *member) error {
+	stream, err := r.up.js.Stream(ctx, messages.StreamEvents)
+	if err != nil {
+		return err
+	}
+	config := stream.CachedInfo().Config
+	delete(config.Metadata, topology.MetaEpoch)
+	_, err = r.up.js.UpdateStream(ctx, config)
+	return err
 }
 
 // cancelUnknown cancels an order that nobody has handed in.
