@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,14 +98,21 @@ func (c *listCommand) do(ctx context.Context, s *session, client *upstream.Clien
 	case l.shown == 0:
 		s.say("no orders")
 	case more:
-		s.say("%d orders, and there are more: --all, or a greater --limit", l.shown)
+		s.say("%s, and there are more: --all, or a greater --limit", counted(l.shown))
 	default:
-		s.say("%d orders", l.shown)
+		s.say("%s", counted(l.shown))
 	}
 	if l.waiting > 0 {
 		s.say("`beltline resolve TENANT/ID` shows all that is known of an unresolved one, and decides about it")
 	}
 	return app.ExitOK
+}
+
+func counted(orders int) string {
+	if orders == 1 {
+		return "1 order"
+	}
+	return strconv.Itoa(orders) + " orders"
 }
 
 // pages reads page after page. more reports whether there may be others.

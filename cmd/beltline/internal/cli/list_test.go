@@ -35,7 +35,7 @@ func accounts(tenants ...string) natstest.Option {
 
 func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 	t.Parallel()
-	p := newPipeline(t, "beltline", accounts("acme", "other"))
+	p := newPipeline(t, "beltline", nil, accounts("acme", "other"))
 	p.worker(p.url("beltline"))
 	env := func(user, tenant string) map[string]string {
 		return map[string]string{"NATS_URL": p.url(user), "NATS_INBOX_PREFIX": "_INBOX_" + user, "BELTLINE_TENANT": tenant}

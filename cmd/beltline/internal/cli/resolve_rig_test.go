@@ -25,13 +25,17 @@ type pipeline struct {
 	server *natstest.Server
 	shop   *balancesteamtest.Server
 	// as is how the programs log in; empty where everybody may do everything.
-	as string
+	as     string
+	change map[string]string
 }
 
-// newPipeline starts everything but a worker.
-func newPipeline(t *testing.T, as string, opts ...natstest.Option) *pipeline {
+// newPipeline starts everything but a worker. change is laid over the settings
+// of all programs.
+func newPipeline(t *testing.T, as string, change map[string]string, opts ...natstest.Option) *pipeline {
 	t.Helper()
-	p := &pipeline{t: t, server: natstest.Start(t, append(opts, natstest.WithListener())...), shop: balancesteamtest.New(), as: as}
+	p := &pipeline{
+		t: t, server: natstest.Start(t, append(opts, natstest.WithListener())...), shop: balancesteamtest.New(), as: as, change: change,
+	}
 	t.Cleanup(p.shop.Close)
 	p.start(programs.Dispatcher(), nil)
 	return p
@@ -47,6 +51,7 @@ func (p *pipeline) start(program app.Program, own map[string]string) {
 		"BALANCESTEAM_RATE_LIMIT": "100000/1s", "BALANCESTEAM_TIMEOUT": "4s", "LEASE": "5s", "ACK_WAIT": "7s",
 		"POLL_FIRST": "100ms", "POLL_MAX": "1s", "ABSENCE_WAIT": "15s", "HOLD_DOWN": "8s", "DRAIN_TIMEOUT": "15s",
 	}
+	maps.Copy(env, p.change)
 	maps.Copy(env, own)
 	log := newTranscript()
 	ctx, cancel := context.WithTimeout(p.t.Context(), within)
