@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -20,7 +21,8 @@ type outcome struct {
 	Purchases  int      `json:"purchases"`
 	Acked      int      `json:"acknowledged_events"`
 	Lost       int      `json:"lost_events"`
-	LostOrders int      `json:"lost_orders"` // handed in, and neither in the ledger nor in the queue
+	Unreadable int      `json:"unreadable_events"` // on the disk, and damaged
+	LostOrders int      `json:"lost_orders"`       // handed in, and neither in the ledger nor in the queue
 	Tripped    bool     `json:"tripped"`
 	FalseAlarm bool     `json:"false_alarm"`
 	Clearings  int      `json:"clearings"`
@@ -43,11 +45,15 @@ func (o *outcome) violate(format string, args ...any) {
 func (t *trial) judge(ctx context.Context, out *outcome) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareFor)
 	defer cancel()
-	lost, err := t.witness.lost(ctx, t.js)
+	lost, unreadable, err := t.witness.lost(ctx, t.js)
 	if err != nil {
 		return err
 	}
-	out.Acked, out.Lost, out.ByHand = len(t.witness.all()), len(lost), t.byHand
+	out.Acked, out.Lost, out.Unreadable, out.ByHand = len(t.witness.all()), len(lost), len(unreadable), t.byHand
+	t.hidden = map[string]bool{}
+	for _, f := range unreadable {
+		t.hidden[strings.Split(f.subject, ".")[3]] = true
+	}
 	events, err := t.js.Stream(ctx, messages.StreamEvents)
 	if err != nil {
 		return err
@@ -81,7 +87,7 @@ func (t *trial) ended(ctx context.Context, events jetstream.Stream, i *item, n i
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		out.LostOrders++
-		if i.fresh || !t.fault.orders {
+		if (i.fresh || !t.fault.orders) && !t.hidden[i.id] {
 			out.violate("%s was handed in and is lost", i.id)
 		}
 	case err != nil:

@@ -78,17 +78,31 @@ func (t *trial) calm(ctx context.Context, out *outcome) (*fence.State, error) {
 			}
 		}
 		open := t.unrest(limited, settled)
-		if len(open) == 0 {
+		if len(open) == 0 || t.control && t.twice() > 0 {
 			return nil, nil
 		}
 		if !pause(limited, 40*time.Millisecond) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
+			if t.control {
+				return nil, nil // nobody tells the sweeper that the ledger has lost something
+			}
 			out.violate("after %s not at rest: %s", t.heal, strings.Join(open[:min(len(open), 6)], "; "))
 			return nil, nil
 		}
 	}
+}
+
+// twice is how many orders were bought more often than is right.
+func (t *trial) twice() (n int) {
+	bought := t.shops.purchases()
+	for _, i := range t.known() {
+		if bought[i.key()] > i.most {
+			n++
+		}
+	}
+	return n
 }
 
 // unrest names what is not at rest yet.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -44,6 +45,7 @@ func serveIfAsked() {
 type store struct {
 	*procs.Process
 	port   int
+	name   string // by which it is told from another server on its port
 	dir    string // everything of the server
 	config string
 	output *procs.Output
@@ -53,18 +55,30 @@ type store struct {
 // a server that is down for a moment.
 const lowestPort, ports = 21000, 11000
 
+// taken are the ports of the trials of this process, whether their servers run
+// or not.
+var taken = struct {
+	sync.Mutex
+	ports map[int]bool
+}{ports: map[int]bool{}}
+
 // newStore prepares a server; it is not started. first chooses its port.
 func newStore(dir string, first uint64) (*store, error) {
-	s := &store{dir: dir, config: filepath.Join(dir, "nats.conf")}
+	s := &store{dir: dir, name: filepath.Base(dir), config: filepath.Join(dir, "nats.conf")}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	taken.Lock()
+	defer taken.Unlock()
 	for i := range uint64(ports) {
 		s.port = lowestPort + int((first+i)%ports) //nolint:gosec // small
 		free, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
 		if err == nil {
 			_ = free.Close()
-			break
+			if !taken.ports[s.port] {
+				taken.ports[s.port] = true
+				break
+			}
 		}
 	}
 	var err error
@@ -87,9 +101,10 @@ func newStore(dir string, first uint64) (*store, error) {
 func (s *store) configure(maxStore int64) error {
 	return os.WriteFile(s.config, fmt.Appendf(nil, `
 listen: "127.0.0.1:%d"
+server_name: %q
 max_payload: 256KB
 jetstream { store_dir: %q, sync_interval: always, max_file_store: %d }
-`, s.port, s.data(), maxStore), 0o600)
+`, s.port, s.name, s.data(), maxStore), 0o600)
 }
 
 func (s *store) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.port) }

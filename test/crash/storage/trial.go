@@ -46,6 +46,7 @@ type trial struct {
 	witness   witness
 	choke     bool // the disk is to take no more
 	byHand    bool
+	hidden    map[string]bool // orders of which an event cannot be read
 
 	mu       sync.Mutex
 	items    []*item
@@ -68,6 +69,9 @@ func try(ctx context.Context, seed uint64, f fault, o options) (out *outcome, er
 	}
 	if o.heal == 0 {
 		o.heal = 40 * time.Second
+	}
+	if o.control {
+		o.heal = min(o.heal, 8*time.Second)
 	}
 	out = &outcome{Seed: seed, Fault: f.name}
 	if f.skip != nil {
@@ -284,6 +288,9 @@ func (t *trial) awake(ctx context.Context) error {
 		once, cancel := context.WithTimeout(ctx, time.Second)
 		err := t.nc.FlushWithContext(once)
 		cancel()
+		if err == nil && t.nc.ConnectedServerName() != t.store.name {
+			return fmt.Errorf("port %d is served by %s", t.store.port, t.nc.ConnectedServerName())
+		}
 		if err == nil {
 			return nil
 		}

@@ -67,30 +67,39 @@ func (w *witness) all() []fact {
 }
 
 // lost are the acknowledged events that the ledger does not hold any more.
-func (w *witness) lost(ctx context.Context, js jetstream.JetStream) ([]fact, error) {
+// unreadable are those that it counts and cannot show: one record is damaged on
+// the disk, and the server has not given it up yet. Nothing is stored on top of
+// such a one, and once it is given up it is lost.
+func (w *witness) lost(ctx context.Context, js jetstream.JetStream) (gone, unreadable []fact, err error) {
 	stream, err := js.Stream(ctx, messages.StreamEvents)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return w.all(), nil
+		return w.all(), nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("compare the ledger: %w", err)
+		return nil, nil, fmt.Errorf("compare the ledger: %w", err)
 	}
-	var gone []fact
+	info, err := stream.Info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return nil, nil, fmt.Errorf("compare the ledger: %w", err)
+	}
 	for _, f := range w.all() {
-		held, err := holds(ctx, stream, f)
-		if err != nil {
-			return nil, fmt.Errorf("compare the ledger at %d: %w", f.seq, err)
-		}
-		if !held {
+		found, same, err := holds(ctx, stream, f)
+		switch {
+		case err != nil:
+			return nil, nil, fmt.Errorf("compare the ledger at %d: %w", f.seq, err)
+		case same:
+		case found || f.seq < info.State.FirstSeq || f.seq > info.State.LastSeq || slices.Contains(info.State.Deleted, f.seq):
 			gone = append(gone, f)
+		default:
+			unreadable = append(unreadable, f)
 		}
 	}
-	return gone, nil
+	return gone, unreadable, nil
 }
 
-// holds reports whether an event can still be read where it was acknowledged. An
-// answer that it cannot be read is a no; no answer is an error.
-func holds(ctx context.Context, stream jetstream.Stream, f fact) (bool, error) {
+// holds reports whether anything can be read where an event was acknowledged, and
+// whether it is the same. No answer is an error.
+func holds(ctx context.Context, stream jetstream.Stream, f fact) (found, same bool, err error) {
 	for {
 		once, cancel := context.WithTimeout(ctx, 5*time.Second)
 		m, err := stream.GetMsg(once, f.seq)
@@ -101,11 +110,11 @@ func holds(ctx context.Context, stream jetstream.Stream, f fact) (bool, error) {
 			var event struct {
 				Time time.Time `json:"time"`
 			}
-			return m.Subject == f.subject && json.Unmarshal(m.Data, &event) == nil && event.Time.Equal(f.time), nil
+			return true, m.Subject == f.subject && json.Unmarshal(m.Data, &event) == nil && event.Time.Equal(f.time), nil
 		case errors.Is(err, jetstream.ErrMsgNotFound), errors.As(err, &refused):
-			return false, nil
+			return false, false, nil
 		case !pause(ctx, 20*time.Millisecond):
-			return false, err
+			return false, false, err
 		}
 	}
 }
