@@ -23,11 +23,13 @@ const form = "swarm"
 // and some that only a swarm has.
 type Result struct {
 	rig.Result
-	Form string `json:"form"`
 	// InDoubt is how many deaths came between an intent and its outcome, and
 	// DoubtOrders how many intents they left behind.
-	InDoubt     int            `json:"deaths_in_doubt"`
-	DoubtOrders int            `json:"intents_left"`
+	InDoubt     int `json:"deaths_in_doubt"`
+	DoubtOrders int `json:"intents_left"`
+	// Slow is how many intents were given up by others though their owner lived:
+	// it was starved for longer than its lease.
+	Slow        int            `json:"intents_of_the_slow"`
 	Points      map[string]int `json:"points"` // deaths by where they came
 	Dispatchers int            `json:"dispatcher_deaths"`
 	LoadSeconds int            `json:"load_seconds"` // in which orders came and everybody died
@@ -47,10 +49,10 @@ type Result struct {
 func (r *run) result(report *check.Report, took time.Duration) *Result {
 	h, j := r.history, r.fleet.journal
 	res := &Result{
-		Form: form, Points: map[string]int{}, LoadSeconds: max(1, int(r.load.Seconds())), Goroutines: r.most,
+		Points: map[string]int{}, LoadSeconds: max(1, int(r.load.Seconds())), Goroutines: r.most,
 		Overdue: int(r.fleet.overdue.Load()), Exits: j.Count(check.Exited), CPU: r.cpu[0], ServerCPU: r.cpu[1],
 		Result: rig.Result{
-			Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()),
+			Form: form, Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()),
 			Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(), Deaths: j.Count(check.Killed),
 			Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 			BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
@@ -115,15 +117,20 @@ func (r *Result) recover(h *check.History, deaths map[string]time.Time) {
 			Tenant  string
 			OrderID string `json:"order_id"`
 			Work    struct{ Owner string }
+			Error   *struct{ Code string }
 		}
 		if json.Unmarshal([]byte(m.Data), &e) != nil {
 			continue // the check names it
 		}
 		key := e.Tenant + "/" + e.OrderID
 		if i, is := open[key]; is {
-			if death := deaths[i.owner]; death.After(i.stored) && m.Time.After(death) {
+			death := deaths[i.owner]
+			switch {
+			case death.After(i.stored) && m.Time.After(death):
 				waits = append(waits, m.Time.Sub(death))
 				lives[i.owner] = true
+			case e.Error != nil && e.Error.Code == "no_answer":
+				r.Slow++
 			}
 			delete(open, key)
 		}
@@ -165,7 +172,7 @@ func (r *Result) Write(w io.Writer) {
 		{"orders in a second", r.Orders / r.LoadSeconds, fmt.Sprintf("%d events, %d purchases by the books", r.Events, r.Purchases)},
 		{"deaths", r.Deaths, fmt.Sprintf("of dispatchers %d; %d programs ended by themselves", r.Dispatchers, r.Exits)},
 		{"deaths in a second", r.Deaths / r.LoadSeconds, counts(r.Points)},
-		{"deaths between intent and outcome", r.InDoubt, fmt.Sprintf("with %d intents", r.DoubtOrders)},
+		{"deaths between intent and outcome", r.InDoubt, fmt.Sprintf("with %d intents; %d more were given up whose owner lived", r.DoubtOrders, r.Slow)},
 		{"next event after", fmt.Sprintf("%d ms", r.Recovery.P50), fmt.Sprintf("p50; p99 %d ms, longest %d ms", r.Recovery.P99, r.Recovery.Max)},
 		{"bought twice", r.BoughtTwice, bound(r.BoughtTwice, r.Deaths)},
 		{"lost", r.Lost, bound(r.Lost, r.Deaths)},

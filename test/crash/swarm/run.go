@@ -85,6 +85,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := os.MkdirAll(r.bundle, 0o700); err != nil {
+		return err
+	}
 	binary := r.NATSServer
 	if binary == "" {
 		if binary, err = buildServer(ctx, filepath.Join(r.bundle, "bin")); err != nil {
