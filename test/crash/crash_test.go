@@ -89,6 +89,34 @@ func TestCrash_NothingIsBoughtTwiceOrLostWhileEverythingDies(t *testing.T) {
 	}
 }
 
+// The short form of the three nodes of `make crash`: some of the deeds, each
+// over before the next, and the same judge, who also holds all copies of the
+// ledger against each other.
+func TestCrash_OnThreeNodesNothingIsBoughtTwiceOrLostWhileLeadersDie(t *testing.T) {
+	t.Parallel()
+	s := seed(t)
+	result, err := rig.Run(t.Context(), rig.Options{
+		Seed: s, Programs: programs(t), Nodes: 3, NodeEvery: 500 * time.Millisecond, Providers: []string{"balancesteam", "gamesdrop"},
+		Orders: 100, Quiet: time.Second, For: 15 * time.Second, DispatcherUntil: 2 * time.Second,
+		Heal: 4 * time.Minute, Stuck: 4 * time.Minute, Rate: 1, Percent: 4, Timeout: 800 * time.Millisecond, Progress: lines{t},
+		Again: "CRASH_SEED=" + strconv.FormatUint(s, 10) + " go test -run TestCrash_OnThreeNodes ./test/crash",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	result.Write(&told)
+	t.Logf("\n%s", &told)
+	if !result.OK() {
+		var findings bytes.Buffer
+		result.Report.Write(&findings)
+		t.Errorf("the evidence is in %s\n%s", result.Bundle, &findings)
+	}
+	if result.NodeDeeds == 0 || result.Purchases < result.Orders/2 {
+		t.Errorf("%d deeds to nodes and %d purchases of %d orders show nothing", result.NodeDeeds, result.Purchases, result.Orders)
+	}
+}
+
 func TestCrash_ANaiveWorkerIsCaught(t *testing.T) {
 	t.Parallel()
 	result, err := rig.Control(t.Context(), rig.Options{Seed: seed(t), Programs: programs(t), Progress: lines{t}})

@@ -26,6 +26,7 @@ type nodes struct {
 	random  *rand.Rand
 	system  *nats.Conn // of the system account
 	plain   *nats.Conn
+	done    int // deeds
 }
 
 // nodeDeed is one way to break a cluster. It is over when it returns.
@@ -104,6 +105,7 @@ func (n *nodes) rage(ctx context.Context) error {
 			if err := d.do(n, ctx); err != nil {
 				return fmt.Errorf("%s: %w", d.name, err)
 			}
+			n.done++
 		}
 	}
 	return nil

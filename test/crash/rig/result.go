@@ -34,6 +34,7 @@ type Result struct {
 	LeaderKills int            `json:"leader_kills"` // those of them that hit who led what was meant
 	StepDowns   int            `json:"step_downs"`   // of leaders
 	Isolations  int            `json:"isolations"`   // of a node from the others
+	NodeDeeds   int            `json:"node_deeds"`   // of all kinds, to the nodes of a cluster
 	Pauses      int            `json:"pauses"`
 	Ends        int            `json:"ends"` // asked for
 	Spoilt      int            `json:"spoilt"`
@@ -94,7 +95,7 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 		LeaderKills: j.Noted(check.Killed, leaderNote), StepDowns: j.Noted(check.Troubled, stepDownNote), Isolations: j.Noted(check.Troubled, isolatedNote),
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
 		Deaths: j.Count(check.Killed, "nats-server") + j.Suicides(), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
-		Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+		NodeDeeds: r.nodeDeeds, Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 		Wrong:  len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
 		Unkept: len(report.Of("I5").Findings),

@@ -39,6 +39,7 @@ type run struct {
 	// begin is done before anything else is started; nil for nothing.
 	begin      func(ctx context.Context) error
 	setupCases []*Case
+	nodeDeeds  int
 }
 
 // Run makes a whole run and returns what came of it. An error says that the
@@ -210,9 +211,10 @@ func (r *run) rage(ctx context.Context) error {
 	defer cancel()
 	var group sync.WaitGroup
 	var broken error
+	var n *nodes
 	if r.fleet.cluster != nil && !r.Calm {
-		n, err := newNodes(r.Options, r.fleet, r.shops)
-		if err != nil {
+		var err error
+		if n, err = newNodes(r.Options, r.fleet, r.shops); err != nil {
 			return err
 		}
 		defer n.close()
@@ -224,6 +226,9 @@ func (r *run) rage(ctx context.Context) error {
 	}
 	err := newNemesis(r.Options, r.fleet, r.shops).rage(ctx)
 	group.Wait()
+	if n != nil {
+		r.nodeDeeds = n.done
+	}
 	return errors.Join(err, broken)
 }
 
