@@ -30,7 +30,7 @@ func (q *Queue) Waiting(ctx context.Context, p messages.Provider, tenant, orderI
 	if due == messages.Check {
 		verb = messages.Check
 	}
-	waiting, err := q.waiting(ctx, messages.ScheduleSubject(p, tenant, orderID), messages.CommandSubject(p, verb, tenant, orderID))
+	waiting, err := q.waiting(ctx, p, messages.ScheduleSubject(p, tenant, orderID), messages.CommandSubject(p, verb, tenant, orderID))
 	if err != nil {
 		return false, fmt.Errorf("queue: waiting for %s/%s: %w", tenant, orderID, err)
 	}
@@ -40,15 +40,21 @@ func (q *Queue) Waiting(ctx context.Context, p messages.Provider, tenant, orderI
 // waiting looks at the timer twice. Between the first look and that at the
 // commands it can have fired, which the commands show; between that and the
 // second look its command can have been worked off, leaving a new timer.
-func (q *Queue) waiting(ctx context.Context, timer, commands string) (bool, error) {
+//
+// A command that its consumer has done with does not count: it will not come.
+func (q *Queue) waiting(ctx context.Context, p messages.Provider, timer, commands string) (bool, error) {
 	stream, err := q.commands(ctx)
 	if err != nil {
 		return false, err
 	}
 	for _, subject := range []string{timer, commands, timer} {
-		_, err := stream.GetLastMsgForSubject(ctx, subject)
+		m, err := stream.GetLastMsgForSubject(ctx, subject)
 		if err == nil {
-			return true, nil
+			ghost, err := q.ghost(ctx, p, m)
+			if err != nil || !ghost {
+				return err == nil, err
+			}
+			continue
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return false, err

@@ -58,6 +58,7 @@ type Queue struct {
 
 	mu     sync.Mutex
 	stream jetstream.Stream // COMMANDS, once it has been looked up
+	floors map[string]floor // of consumers
 }
 
 // New returns a queue over js.
