@@ -333,7 +333,7 @@ func (v *verdicts) add(id string, err error) {
 func (v *verdicts) enough() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.said[saidStored] >= 20 && v.said[saidUnknown] >= 20 && v.said[saidNotStored] >= 20
+	return v.said[saidStored] >= 10 && v.said[saidUnknown] >= 10 && v.said[saidNotStored] >= 10
 }
 
 // The one thing that counts: stored is stored, not stored is not stored, and all
