@@ -54,3 +54,15 @@ var (
 	RareCases = rareCases
 	Setups    = setups
 )
+
+// NodeDeeds names what is done to the nodes of a cluster.
+func NodeDeeds() []string {
+	var names []string
+	for _, d := range nodeDeeds() {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// LedBy is the test's view of how deeds to leaders are noted.
+var LedBy = ledBy
