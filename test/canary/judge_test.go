@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // secrets are the canaries, by where they may be told.
@@ -19,8 +20,21 @@ type secrets struct {
 	order       []string // what upstream has submitted
 }
 
+// known are the forms of texts that were asked for: each is looked for in
+// thousands of places.
+var known sync.Map
+
 // forms are the ways in which a text may be written.
 func forms(text string) []string {
+	if list, ok := known.Load(text); ok {
+		return list.([]string) //nolint:forcetypeassert // nothing else is stored
+	}
+	list := formsOf(text)
+	known.Store(text, list)
+	return list
+}
+
+func formsOf(text string) []string {
 	list := []string{text, url.QueryEscape(text), url.PathEscape(text), hex.EncodeToString([]byte(text)), strings.ToUpper(hex.EncodeToString([]byte(text)))}
 	if quoted, err := json.Marshal(text); err == nil {
 		list = append(list, string(quoted[1:len(quoted)-1]))
