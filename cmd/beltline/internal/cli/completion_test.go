@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,7 +123,7 @@ func TestCompletion_OfBashKnowsEveryCommandAndEveryFlagOfTheHelp(t *testing.T) {
 
 func TestCompletion_OfBashKnowsWhatMayStandThere(t *testing.T) {
 	t.Parallel()
-	for line, want := range map[string]string{
+	wanted := map[string]string{
 		"beltline\tord":                                         "order",
 		"beltline\torder\t--tenant\tacme\tsub":                  "submit",
 		"beltline\torder\tsubmit\t--wait\t":                     "accepted finished none",
@@ -138,8 +139,10 @@ func TestCompletion_OfBashKnowsWhatMayStandThere(t *testing.T) {
 		"beltline\torder\tget\tx\t--tenant\t":                   "",
 		"beltline\torder\tget\tsubmit\t--wa":                    "",
 		"beltline\tverify-config\tdispatcher\t--place-backlog-": "--place-backlog-max",
-	} {
-		if got := strings.Join(bash(t, line)[line], " "); got != want {
+	}
+	found := bash(t, slices.Collect(maps.Keys(wanted))...)
+	for line, want := range wanted {
+		if got := strings.Join(found[line], " "); got != want {
 			t.Errorf("%q: %q, not %q", line, got, want)
 		}
 	}
@@ -147,15 +150,19 @@ func TestCompletion_OfBashKnowsWhatMayStandThere(t *testing.T) {
 
 func TestCompletion_OfEveryShellNamesEveryCommandAndFlag(t *testing.T) {
 	t.Parallel()
+	flags := map[string][]string{}
+	for _, path := range commandPaths(t) {
+		flags[path] = flagsInHelp(t, path)
+	}
 	for shell, form := range map[string]struct{ command, flag string }{
 		"bash": {`'%s'`, `--%s`}, "zsh": {`'%s')`, `'--%s:`}, "fish": {`'%s'`, ` -l %s `},
 	} {
 		text := must(t, nil, app.ExitOK, "", "completion", shell).stdout.String()
-		for _, path := range commandPaths(t) {
+		for path := range flags {
 			if !strings.Contains(text, fmt.Sprintf(form.command, path)) && path != "beltline" {
 				t.Errorf("%s: %s is missing", shell, path)
 			}
-			for _, flag := range flagsInHelp(t, path) {
+			for _, flag := range flags[path] {
 				if name := strings.TrimPrefix(flag, "--"); !strings.Contains(text, fmt.Sprintf(form.flag, name)) {
 					t.Errorf("%s: %s of %s is missing", shell, flag, path)
 				}

@@ -32,7 +32,8 @@ const nobody = "operator"
 const doctorHelp = "Say whether anything is wrong, what it means for orders and what to do about it: the server and its clock, streams, consumers and the bucket, " +
 	"the ledger and the fence, orders that wait or need an operator, dead letters, lanes, workers, our accounts at the providers, and the doors for callbacks. " +
 	"It changes nothing; each provider that has a worker is asked one harmless question within its rate limit.\n\n" +
-	"Give it the settings of the programs (the same file or environment): what it is not given it does not hold against the server.\n\n" +
+	"Give it the settings of the programs (the same file or environment): what it is not given it does not hold against the server. " +
+	"Its user has to be allowed to publish to $JS.API.>, $SRV.PING.>, svc.operator.list and svc.providers.>; what it may not ask is said to be unknown.\n\n" +
 	"Severities: ok; note, worth knowing or not known; warning, somebody should look; fault, orders are stopped, delayed or in danger.\n\n" +
 	"Exit codes: 0 no fault, 1 at least one, 2 wrong usage or settings, 130 Ctrl-C.\n\n" +
 	"Examples:\n\n" +
