@@ -68,7 +68,7 @@ func start(ctx context.Context, args []string) error {
 	flags.Float64Var(&c.Each, "each", 0.5, "deaths for each order that has ended, at most")
 	flags.IntVar(&c.Percent, "percent", 1, "of the requests to shops are spoilt")
 	flags.DurationVar(&c.Timeout, "timeout", 0, "of a request to a shop; lease, ack wait and the rest follow (default 400ms)")
-	flags.DurationVar(&c.Heal, "heal", 0, "the longest wait for the last order after the last death (default 3m)")
+	flags.DurationVar(&c.Heal, "heal", 0, "the longest wait for the last order after the last death (default 10m)")
 	flags.IntVar(&c.InFlight, "in-flight", 0, "messages that a life works on at one time (default 3)")
 	flags.BoolVar(&c.control, "control", false, "first show that a naive worker is caught")
 	flags.StringVar(&c.results, "results", "", "file to which a line is added for each run")

@@ -52,7 +52,7 @@ func (o *Options) fill() error {
 		return fmt.Errorf("%d orders: a run has between 1 and %d", o.Orders, maxOrders)
 	}
 	o.Open, o.Workers, o.Dispatchers = either(o.Open, 300), either(o.Workers, 12), either(o.Dispatchers, 2)
-	o.Timeout, o.Heal, o.InFlight = either(o.Timeout, 400*time.Millisecond), either(o.Heal, 3*time.Minute), either(o.InFlight, 3)
+	o.Timeout, o.Heal, o.InFlight = either(o.Timeout, 400*time.Millisecond), either(o.Heal, 10*time.Minute), either(o.InFlight, 3)
 	if o.Deaths == 0 {
 		o.Deaths = 55
 	}

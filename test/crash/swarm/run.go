@@ -226,12 +226,15 @@ func (r *run) judge(ctx context.Context) (*check.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, starting)
 	defer cancel()
 	h := r.history
-	// The books last: what was told before it was read is in them.
-	streams, err := dumpStreams(ctx, r.up.js)
+	logs, err := r.fleet.logs()
 	if err != nil {
 		return nil, err
 	}
-	if h.Logs, err = r.fleet.logs(); err != nil {
+	h.Logs = logs
+	// After the logs, so that what they say was stored is in it; and the books
+	// last, so that what events tell of them is in them.
+	streams, err := dumpStreams(ctx, r.up.js)
+	if err != nil {
 		return nil, err
 	}
 	h.Streams, h.Books, h.Standings = streams, r.shops.books(), r.shops.standings()
