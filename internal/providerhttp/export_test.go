@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http/httptrace"
 	"time"
+
+	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // RetryAfterAt exposes the reading of Retry-After with a clock of the test's.
@@ -33,3 +35,8 @@ func (e Exchange) Attach(raw net.Conn) net.Conn {
 
 // Unattached wraps raw as the dialer does.
 func Unattached(raw net.Conn) net.Conn { return &conn{Conn: raw} }
+
+// Record exposes the making of a record, without a request.
+func Record(r Request, answer *Response, sealed bool) messages.HTTPRecord {
+	return journal{request: r, method: MethodCreate, sent: time.Now(), over: time.Now(), answer: answer}.record(sealed)
+}
