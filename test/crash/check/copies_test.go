@@ -62,3 +62,18 @@ func TestI15_ALeaderThatMovesOrANodeThatIsPartedMayLeaveADoubt(t *testing.T) {
 	s.incident(15.5, "nats-server-1", check.Troubled)
 	mustPass(t, s, "I15")
 }
+
+func TestI15_AnIntentThatTheLedgerDidNotAnswerMayLeaveADoubtAboutItsOwnOrder(t *testing.T) {
+	t.Parallel()
+	said := func(id string) *scene {
+		s := whole()
+		s.ordered("n1", "gamesdrop", "offer")
+		s.event(14, "n1", "accepted")
+		s.event(15, "n1", "placing", fields{"provider_ref": fields{"reference": "b1n1"}})
+		s.event(16, "n1", "unresolved", fields{"needs_operator": true, "error": fields{"code": "no_answer"}})
+		s.Logs["worker-gamesdrop-0"] = `{"tenant":"acme","order_id":"` + id + `","error":"ledger: append acme/n1 placing: not known whether the event is stored"}`
+		return s
+	}
+	mustPass(t, said("n1"), "I15")
+	mustSee(t, said("n2"), "I15", "acme/n1: is the operator's (no_answer), and nothing went wrong")
+}

@@ -88,6 +88,24 @@ func (v *view) troubled(s *story, from, to time.Time) bool {
 			return true
 		}
 	}
+	if v.unanswered(s) {
+		return true
+	}
 	// On a starved machine an answer that was sent is not read in time.
 	return slices.ContainsFunc(s.events, func(e *event) bool { return e.code() == "timeout" })
+}
+
+// unanswered reports whether a worker has said that it was not told whether an
+// event of the order is stored: on a starved machine, or while a leader moves,
+// the ledger's answer about an intent is lost like a shop's.
+func (v *view) unanswered(s *story) bool {
+	tenant, id := `"tenant":"`+s.order.Tenant+`"`, `"order_id":"`+s.order.ID+`"`
+	for _, log := range v.Logs {
+		for line := range strings.SplitSeq(log, "\n") {
+			if strings.Contains(line, "not known whether the event is stored") && strings.Contains(line, tenant) && strings.Contains(line, id) {
+				return true
+			}
+		}
+	}
+	return false
 }
