@@ -151,6 +151,7 @@ type proxy struct {
 	cutAt string // of what the server says; "" for nothing
 	cuts  int    // how many more times
 	seen  chan struct{}
+	knock chan struct{} // somebody was turned away
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -159,7 +160,7 @@ func newProxy(t *testing.T, target string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: strings.TrimPrefix(target, "nats://"), conns: map[net.Conn]bool{}, seen: make(chan struct{}, 100)}
+	p := &proxy{listener: l, target: strings.TrimPrefix(target, "nats://"), conns: map[net.Conn]bool{}, seen: make(chan struct{}, 100), knock: make(chan struct{}, 1)}
 	t.Cleanup(func() { _ = l.Close(); p.cut() })
 	go func() {
 		for {
@@ -187,6 +188,10 @@ func (p *proxy) serve(c net.Conn) {
 	p.mu.Unlock()
 	if away {
 		p.drop(c, s)
+		select {
+		case p.knock <- struct{}{}:
+		default:
+		}
 		return
 	}
 	go p.carry(s, c, false)
