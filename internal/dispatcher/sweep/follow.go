@@ -86,6 +86,7 @@ func (s *Sweeper) take(x *index, msg jetstream.Msg, reached func()) {
 		s.log.Error().Err(err).Str(logkey.Subject, msg.Subject()).Uint64(logkey.StreamSeq, meta.Sequence.Stream).
 			Msg("event cannot be read; its order is not swept")
 	}
+	x.stored(meta.Sequence.Stream, meta.Timestamp)
 	if meta.NumPending == 0 {
 		reached()
 	}

@@ -30,7 +30,8 @@ type index struct {
 	mu    sync.Mutex
 	items map[string]*item
 	seq   uint64
-	fence uint64 // of the bucket when it was begun; it does not change
+	last  time.Time // when the event at seq was stored; zero if that is not known
+	fence uint64    // of the bucket when it was begun; it does not change
 
 	times order.Times
 	grace time.Duration
@@ -53,7 +54,7 @@ func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*message
 		defer x.mu.Unlock()
 		if seq > x.seq {
 			delete(x.items, key)
-			x.seq = seq
+			x.seq, x.last = seq, time.Time{}
 		}
 		return nil
 	}
@@ -63,7 +64,7 @@ func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*message
 	if seq <= x.seq {
 		return nil // the subscription was renewed and has begun a little too early
 	}
-	x.seq = seq
+	x.seq, x.last = seq, time.Time{}
 	if err != nil {
 		return err
 	}
@@ -172,6 +173,22 @@ func (x *index) size() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return len(x.items)
+}
+
+// stored notes when the event at the end of the index was stored.
+func (x *index) stored(seq uint64, at time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if seq == x.seq {
+		x.last = at
+	}
+}
+
+// end is the last event that was applied, and when it was stored.
+func (x *index) end() (uint64, time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.seq, x.last
 }
 
 // position is the sequence of the last event that was applied.

@@ -49,6 +49,7 @@ type header struct {
 	Ledger time.Time `json:"ledger"` // when EVENTS was created
 	Orders int       `json:"orders"`
 	Fence  uint64    `json:"fence"` // what the bucket counted when the index was begun
+	Last   time.Time `json:"last"`  // when the event at Seq was stored
 }
 
 func partKey(set string, n int) string { return fmt.Sprintf("%s.%s.%d", snapshotKey, set, n) }
@@ -59,7 +60,7 @@ func (x *index) encode(ledger time.Time) ([]byte, int, error) {
 	defer x.mu.Unlock()
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
-	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items), Fence: x.fence})
+	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items), Fence: x.fence, Last: x.last})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -121,7 +122,7 @@ func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
 	if len(x.items) != h.Orders {
 		return fmt.Errorf("has %d orders instead of %d", len(x.items), h.Orders)
 	}
-	x.seq = h.Seq
+	x.seq, x.last = h.Seq, h.Last
 	return nil
 }
 

@@ -208,10 +208,10 @@ func (s *Sweeper) begin(ctx context.Context, kv jetstream.KeyValue) (*index, tim
 			x := newIndex(s.o.Times, s.o.Grace, s.o.Every)
 			x.fence = n
 			err := x.load(ctx, kv, info.Created, info.State.LastSeq)
-			if err == nil {
+			if err == nil && !s.overtaken(ctx, x) {
 				return x, info.Created, true
 			}
-			if !errors.Is(err, jetstream.ErrKeyNotFound) {
+			if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
 				s.log.Warn().Err(err).Msg("saved index cannot be used; it is built from the whole ledger")
 			}
 			x = newIndex(s.o.Times, s.o.Grace, s.o.Every)

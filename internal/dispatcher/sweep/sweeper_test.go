@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -203,6 +205,32 @@ func TestRun_AfterTheFenceWasClearedTheLedgerIsReadAnew(t *testing.T) {
 	_, err = kv.PutString(t.Context(), "fence.events", `{"v":1,"n":2,"tripped":false}`)
 	must(t, err)
 	until(t, "o1 is driven again", func() bool { return slices.Contains(a.all()[driven:], "o1") })
+}
+
+// The store is that of before, and has grown beyond what the sweeper has read.
+func TestRun_ALedgerThatWasRolledBackIsReadAnew(t *testing.T) {
+	t.Parallel()
+	dir, older := t.TempDir(), t.TempDir()
+	srv := natstest.Start(t, natstest.Configure(func(o *server.Options) { o.StoreDir = dir }))
+	js := srv.JS(t)
+	s := topology.Default()
+	s.EventsMaxBytes = 1 << 30
+	_, err := topology.Setup(t.Context(), js, s)
+	must(t, err)
+	write(t, js, "o1")
+	srv.Stop()
+	must(t, os.CopyFS(older, os.DirFS(dir)))
+	srv.Restart(t)
+	a := launch(t, srv, "a", nil)
+	until(t, "a leads", a.Leading)
+	write(t, srv.JS(t), "o2")
+	until(t, "o2 is driven", func() bool { return slices.Contains(a.all(), "o2") })
+	srv.Stop()
+	must(t, os.RemoveAll(dir))
+	must(t, os.CopyFS(dir, os.DirFS(older)))
+	srv.Restart(t)
+	write(t, srv.JS(t), "o3") // where o2 was
+	until(t, "o3 is driven", func() bool { return slices.Contains(a.all(), "o3") })
 }
 
 func TestRun_SweeperSurvivesRestartOfTheServer(t *testing.T) {

@@ -7,6 +7,9 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/logkey"
+	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // fenceKey is where package fence counts how often the ledger was found to have
@@ -38,8 +41,28 @@ func fenced(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
 func (s *Sweeper) outdated(ctx context.Context, kv jetstream.KeyValue, x *index) bool {
 	n, err := fenced(ctx, kv)
 	if err != nil || n == x.fence {
-		return false // of a bucket that does not answer the next round hears
+		return s.overtaken(ctx, x) // of a bucket that does not answer the next round hears
 	}
 	s.log.Warn().Msg("the ledger has lost events, or an operator took it for right again; the index of unfinished orders is built anew")
 	return true
+}
+
+// overtaken reports whether the ledger has lost the event that the index ends
+// with, whether anybody else has noticed or not. One that was erased is no sign.
+func (s *Sweeper) overtaken(ctx context.Context, x *index) bool {
+	seq, at := x.end()
+	stream, err := s.js.Stream(ctx, messages.StreamEvents)
+	if err != nil || seq == 0 {
+		return false
+	}
+	lost := stream.CachedInfo().State.LastSeq < seq
+	if !lost && !at.IsZero() {
+		m, err := stream.GetMsg(ctx, seq)
+		lost = err == nil && !m.Time.Equal(at)
+	}
+	if lost {
+		s.log.Warn().Uint64(logkey.StreamSeq, seq).
+			Msg("the ledger does not hold the event any more that the index of unfinished orders ends with; it is built anew")
+	}
+	return lost
 }

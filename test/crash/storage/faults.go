@@ -100,7 +100,7 @@ func cuts() []fault {
 	}
 	return []fault{
 		of(messages.StreamEvents, true), of(messages.StreamCommands, false), of(messages.StreamOrders, true), of(bucketStream, false),
-		block(messages.StreamEvents, true), block(messages.StreamCommands, false),
+		block(messages.StreamEvents, true), block(messages.StreamCommands, false), block(messages.StreamOrders, true),
 		{name: "older block removed: EVENTS", orders: true, down: func(t *trial) (string, error) {
 			return withIndex(t, messages.StreamEvents, func() (string, error) {
 				all, err := t.store.blocks(messages.StreamEvents)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,6 +27,7 @@ type outcome struct {
 	LostOrders int      `json:"lost_orders"`       // handed in, and neither in the ledger nor in the queue
 	Tripped    bool     `json:"tripped"`
 	FalseAlarm bool     `json:"false_alarm"`
+	Forgotten  bool     `json:"forgotten"` // lost something that only the dead knew
 	Clearings  int      `json:"clearings"`
 	Twice      int      `json:"bought_twice"`
 	ByOperator int      `json:"left_to_operator"`
@@ -73,12 +76,25 @@ func (t *trial) judge(ctx context.Context, out *outcome) error {
 	}
 	switch {
 	case t.control:
+	case out.Lost > 0 && !out.Tripped && t.forgotten(lost):
+		out.Forgotten = true
 	case out.Lost > 0 && !out.Tripped:
 		out.violate("%d acknowledged events are gone and the fence is silent, the first at %d: %s, to %s", len(lost), lost[0].seq, lost[0].subject, lost[0].by)
 	case out.Lost == 0 && out.Tripped:
 		out.FalseAlarm = true
 	}
 	return t.buried(ctx, out)
+}
+
+// lately is the time within which what one node was told has certainly not come
+// to another: production's is ten times as long, as its looks are.
+const lately = time.Second
+
+// forgotten reports whether all that is lost was acknowledged just before the end
+// of the server to nodes that ended with it. Then nobody is left who knows, and
+// no fence can trip.
+func (t *trial) forgotten(lost []fact) bool {
+	return !slices.ContainsFunc(lost, func(f fact) bool { return !t.dead[f.by] || t.struck.Sub(f.told) > lately })
 }
 
 // ended looks at the end of one order that n things were sold to.

@@ -45,7 +45,7 @@ func (o *outcome) append(path string) error {
 
 // row is a line of the table.
 type row struct {
-	trials, lost, tripped, events, unreadable, twice, alarms, orders, operator, hand, skipped, broken int
+	trials, lost, tripped, forgotten, events, unreadable, twice, alarms, orders, operator, hand, skipped, broken int
 }
 
 func (r *row) add(o *outcome) {
@@ -67,6 +67,7 @@ func (r *row) add(o *outcome) {
 	count(&r.lost, o.Lost > 0)
 	count(&r.tripped, o.Tripped)
 	count(&r.alarms, o.FalseAlarm)
+	count(&r.forgotten, o.Forgotten)
 	count(&r.hand, o.ByHand)
 	count(&r.broken, len(o.Violations) > 0)
 }
@@ -83,10 +84,10 @@ func table(w io.Writer, outcomes []*outcome) {
 		total.add(o)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "fault\ttrials\tlost data\ttripped\tbought twice\tfalse alarms\tevents lost\tunreadable\torders lost\tleft to operator\tby hand\tnot done\tbroken")
+	_, _ = fmt.Fprintln(t, "fault\ttrials\tlost data\ttripped\tforgotten\tbought twice\tfalse alarms\tevents lost\tunreadable\torders lost\tleft to operator\tby hand\tnot done\tbroken")
 	line := func(name string, r *row) {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
-			name, r.trials, r.lost, r.tripped, r.twice, r.alarms, r.events, r.unreadable, r.orders, r.operator, r.hand, r.skipped, r.broken)
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
+			name, r.trials, r.lost, r.tripped, r.forgotten, r.twice, r.alarms, r.events, r.unreadable, r.orders, r.operator, r.hand, r.skipped, r.broken)
 	}
 	for _, f := range faults() {
 		if r := rows[f.name]; r != nil {

@@ -47,6 +47,8 @@ type trial struct {
 	choke     bool // the disk is to take no more
 	byHand    bool
 	hidden    map[string]bool // orders of which an event cannot be read
+	dead      map[string]bool // nodes that ended with the server
+	struck    time.Time       // when it ended
 
 	mu       sync.Mutex
 	items    []*item
@@ -263,6 +265,7 @@ func (t *trial) strike(ctx context.Context, older string) (survivors []*node, er
 	kill := t.random.IntN(2) == 0
 	t.note(map[bool]string{true: "killed", false: "stopped"}[kill])
 	t.store.down(kill)
+	t.struck = time.Now()
 	survivors = t.bury(kill)
 	if older != "" {
 		err = t.rollBack(older)
@@ -307,14 +310,17 @@ func (t *trial) bury(kill bool) (survivors []*node) {
 		return t.nodes
 	}
 	t.note("half of the nodes ended with it")
+	t.dead = map[string]bool{}
 	var ending sync.WaitGroup
 	for _, n := range t.nodes {
 		switch {
 		case strings.HasSuffix(n.name, "-a"):
 			survivors = append(survivors, n)
 		case kill:
+			t.dead[n.name] = true
 			ending.Go(n.die)
 		default:
+			t.dead[n.name] = true
 			ending.Go(n.end)
 		}
 	}

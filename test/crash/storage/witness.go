@@ -31,6 +31,7 @@ type fact struct {
 	subject string
 	time    time.Time
 	by      string
+	told    time.Time // when it was acknowledged
 }
 
 // witness writes down every acknowledgement, outside of everything that the
@@ -54,7 +55,7 @@ func (w *watched) Append(ctx context.Context, e *messages.Event, expected uint64
 		w.witness.mu.Lock()
 		defer w.witness.mu.Unlock()
 		w.witness.facts = append(w.witness.facts, fact{
-			seq: seq, subject: messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type), time: messages.Stamp(e.Time), by: w.by,
+			seq: seq, subject: messages.EventSubject(e.Provider, e.Tenant, e.OrderID, e.Type), time: messages.Stamp(e.Time), by: w.by, told: time.Now(),
 		})
 	}
 	return seq, err
