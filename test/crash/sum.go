@@ -20,7 +20,7 @@ import (
 type sums struct {
 	rig.Result
 	runs    int
-	broken  int // runs in which an invariant did not hold
+	broken  []string // runs in which an invariant did not hold, and which
 	seeds   map[uint64]int
 	commits map[string]bool
 }
@@ -35,7 +35,7 @@ func (s *sums) add(r *rig.Result) {
 	s.seeds[r.Seed]++
 	s.commits[r.Commit] = true
 	if len(r.Broken) > 0 || r.BoughtTwice+r.Lost+r.Wrong+r.Unkept > 0 {
-		s.broken++
+		s.broken = append(s.broken, fmt.Sprintf("%s, seed %d of %s: %s", form(r), r.Seed, r.Commit, counts(r.Broken)))
 	}
 	s.Seconds += r.Seconds
 	s.Orders += r.Orders
@@ -54,6 +54,15 @@ func (s *sums) add(r *rig.Result) {
 	for provider, n := range r.Operator {
 		s.Operator[provider] += n
 	}
+}
+
+// counts shows findings by invariant.
+func counts(broken map[string]int) string {
+	var all []string
+	for _, id := range slices.Sorted(maps.Keys(broken)) {
+		all = append(all, fmt.Sprintf("%s %d times", id, broken[id]))
+	}
+	return strings.Join(all, ", ")
 }
 
 // again counts the runs whose seed another run of the same form had already.
@@ -144,7 +153,7 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 		runs, broken := total.runs, total.broken
 		total.add(&all[f].Result)
 		delete(total.commits, "") // of a sum
-		total.runs, total.broken = runs+all[f].runs, broken+all[f].broken
+		total.runs, total.broken = runs+all[f].runs, append(broken, all[f].broken...)
 	}
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
@@ -177,7 +186,7 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 	for _, provider := range rig.Providers() {
 		count("the operator's, "+provider, func(s *sums) int { return s.Operator[provider] })
 	}
-	count("runs in which any invariant broke", func(s *sums) int { return s.broken })
+	count("runs in which any invariant broke", func(s *sums) int { return len(s.broken) })
 	row("hours", func(s *sums) string { return fmt.Sprintf("%.1f", float64(s.Seconds)/3600) })
 	t.Render()
 	if naive.runs > 0 {
@@ -186,8 +195,11 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 	if n := again(columns[:len(columns)-1]); n > 0 {
 		fmt.Fprintf(w, "%d runs had the seed of an earlier one of their form: the same orders, other moments\n", n)
 	}
-	if total.broken > 0 {
-		return fmt.Errorf("%d runs: %w", total.broken, errBroken)
+	for _, b := range total.broken {
+		fmt.Fprintln(w, "broken:", b)
+	}
+	if n := len(total.broken); n > 0 {
+		return fmt.Errorf("%d runs: %w", n, errBroken)
 	}
 	if naive.caught < naive.runs {
 		return errors.New("a naive worker was not caught")

@@ -79,7 +79,11 @@ func TestSum_ABrokenRunIsNeverAddedAway(t *testing.T) {
 		"anything else broken": {Deaths: 10, Broken: map[string]int{"I8": 1}},
 		"a blind control":      {Naive: "balancesteam"},
 	} {
-		if text, err := summed(t, rig.Result{Seed: 1, Deaths: 10_000}, r); err == nil {
+		text, err := summed(t, rig.Result{Seed: 1, Deaths: 10_000}, r)
+		if r.Naive == "" && !strings.Contains(text, "broken: 1 node, seed 0 of : I") {
+			t.Errorf("%s: it is not said which run it was\n%s", name, text)
+		}
+		if err == nil {
 			t.Errorf("%s: no error\n%s", name, text)
 		}
 	}
