@@ -38,8 +38,10 @@ func newLink(nc *nats.Conn) *link {
 func (l *link) run() {
 	for s := range l.status {
 		l.mu.Lock()
-		l.end(errLost)
-		l.life, l.end = context.WithCancelCause(context.Background())
+		if s != nats.CONNECTED { // what has begun since then is on the new connection
+			l.end(errLost)
+			l.life, l.end = context.WithCancelCause(context.Background())
+		}
 		if s == nats.CONNECTED || s == nats.CLOSED {
 			close(l.again)
 			l.again = make(chan struct{})
