@@ -12,7 +12,7 @@ import (
 const (
 	// patience is how long a life may take to come to the point that was picked
 	// for its death. Then it dies wherever it is: at a random moment.
-	patience = 250 * time.Millisecond
+	patience = 600 * time.Millisecond
 	// young is how many of a hundred deaths may come before a life works.
 	young = 8
 	// head is how many of a thousand deaths are a dispatcher's: what it had in
