@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -207,7 +208,8 @@ func TestRun_AfterTheFenceWasClearedTheLedgerIsReadAnew(t *testing.T) {
 	until(t, "o1 is driven again", func() bool { return slices.Contains(a.all()[driven:], "o1") })
 }
 
-// The store is that of before, and has grown beyond what the sweeper has read.
+// The ledger's files are those of before, and it has grown again up to where the
+// sweeper has read. Everything else is as it was, the sweeper's lease as well.
 func TestRun_ALedgerThatWasRolledBackIsReadAnew(t *testing.T) {
 	t.Parallel()
 	dir, older := t.TempDir(), t.TempDir()
@@ -217,17 +219,18 @@ func TestRun_ALedgerThatWasRolledBackIsReadAnew(t *testing.T) {
 	s.EventsMaxBytes = 1 << 30
 	_, err := topology.Setup(t.Context(), js, s)
 	must(t, err)
+	events := filepath.Join(dir, "jetstream", server.DEFAULT_GLOBAL_ACCOUNT, "streams", messages.StreamEvents)
 	write(t, js, "o1")
 	srv.Stop()
-	must(t, os.CopyFS(older, os.DirFS(dir)))
+	must(t, os.CopyFS(older, os.DirFS(events)))
 	srv.Restart(t)
 	a := launch(t, srv, "a", nil)
 	until(t, "a leads", a.Leading)
 	write(t, srv.JS(t), "o2")
 	until(t, "o2 is driven", func() bool { return slices.Contains(a.all(), "o2") })
 	srv.Stop()
-	must(t, os.RemoveAll(dir))
-	must(t, os.CopyFS(dir, os.DirFS(older)))
+	must(t, os.RemoveAll(events))
+	must(t, os.CopyFS(events, os.DirFS(older)))
 	srv.Restart(t)
 	write(t, srv.JS(t), "o3") // where o2 was
 	until(t, "o3 is driven", func() bool { return slices.Contains(a.all(), "o3") })
