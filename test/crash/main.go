@@ -161,9 +161,9 @@ func (c command) directed(ctx context.Context) error {
 	}
 	for _, u := range result.Unreached() {
 		fmt.Printf("not reached: %s %s (%s)\n", u.Provider, u.Point, u.Mode)
-		if u.MustReach() {
-			err = errors.Join(err, fmt.Errorf("no process has come to %s at %q", u.Point, u.Provider))
-		}
+	}
+	for _, missed := range result.Missed() {
+		err = errors.Join(err, fmt.Errorf("no process has come to %s", missed))
 	}
 	for _, base := range slices.Sorted(maps.Keys(rig.Untried())) {
 		fmt.Printf("no case: %s (%s)\n", base, rig.Untried()[base])

@@ -36,8 +36,10 @@ type Case struct {
 	// Deaths counts the processes that have reached the point.
 	Deaths int `json:"deaths"`
 	// Ends are the states that the orders of the case have come to.
-	Ends  map[string]int `json:"ends"`
-	Took  time.Duration  `json:"took"`
+	Ends map[string]int `json:"ends"`
+	// Short: the ledger was too short for the scene.
+	Short bool          `json:"short,omitempty"`
+	Took  time.Duration `json:"took"`
 	plans []*plan
 	// setting and fault are those of a rare point.
 	setting *setting

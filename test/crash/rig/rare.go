@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type setting struct {
 	hits int    // the first so many hits are cases of their own; 0 is 1
 	// before are faults of the lives that come first.
 	before []string
+	// events is how many the ledger must hold for the scene.
+	events int
 	// env is what the life that is to die is told besides.
 	env string
 	// open sets the scene before any order is handed in, reach goes on when all
@@ -38,12 +41,12 @@ type setting struct {
 // three writes of its key.
 func settings() []setting {
 	const begin = "command.begin=kill"
-	sweeps := func(point string) setting {
-		return setting{point: point, role: failpoint.Dispatcher, reach: (*run).endLeader}
+	sweeps := func(point string, events int) setting {
+		return setting{point: point, events: events, role: failpoint.Dispatcher, open: (*run).forgetIndex, reach: (*run).endLeader}
 	}
 	return []setting{
 		{point: "lane.put", role: failpoint.Worker, hits: 3, open: (*run).tooMany},
-		{point: "command.nak", role: failpoint.Worker, open: (*run).tooMany},
+		{point: "command.nak", role: failpoint.Worker, open: (*run).slowly, reach: (*run).commandAgain},
 		{point: "suspect.write", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "suspect.clear", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "fence.save"},
@@ -51,7 +54,7 @@ func settings() []setting {
 		{point: "order.nak", role: failpoint.Dispatcher, open: (*run).cancelUnknown},
 		{point: "queue.bury", role: failpoint.Dispatcher, open: (*run).handNonsense},
 		{point: "sweep.take", role: failpoint.Dispatcher}, {point: "sweep.renew", role: failpoint.Dispatcher},
-		sweeps("sweep.part"), sweeps("sweep.pointer"), sweeps("sweep.release"),
+		sweeps("sweep.part", worthSaving), sweeps("sweep.pointer", worthSaving), sweeps("sweep.release", 0),
 		{point: "lane.change", role: failpoint.Dispatcher, reach: (*run).pauseLane, end: (*run).resumeLane},
 		{point: "setup.epoch", role: failpoint.Dispatcher, open: (*run).forgetEpoch},
 		{point: "setup.shut", role: failpoint.Dispatcher, env: "BALANCESTEAM_RATE_LIMIT=20000/12s"},
@@ -106,6 +109,13 @@ func (r *run) tryRare(ctx context.Context, m *member, c *Case) error {
 	begun, s := time.Now(), c.setting
 	ctx, cancel := context.WithTimeout(ctx, caseFor+reachFor)
 	defer cancel()
+	if c.Short = r.up.newest("", "").seq < uint64(s.events); c.Short { //nolint:gosec // not negative
+		r.say("%s: not tried before the ledger holds %d events", c.Point, s.events)
+		for _, p := range c.plans {
+			r.up.hand(ctx, p)
+		}
+		return ctx.Err()
+	}
 	left := c.plans
 	for _, faults := range s.before {
 		m.Kill("to begin a case")
@@ -150,6 +160,9 @@ func (r *run) tryRare(ctx context.Context, m *member, c *Case) error {
 		c.Deaths++
 	}
 	m.Kill("to end a case")
+	if door := r.shops.doors[m.provider]; door != nil {
+		door.Faults.Clear() // nothing that was planned for this case is left for the next
+	}
 	if err := m.startWith(""); err != nil {
 		return err
 	}
@@ -176,6 +189,64 @@ func (m *member) said(fault string) int {
 func (r *run) tooMany(_ context.Context, m *member) error {
 	r.shops.doors[m.provider].Faults.Next(providertest.Any, ordersOfCase, providertest.TooMany(time.Second))
 	return nil
+}
+
+// slowly lets the shop take most of the time that it has.
+func (r *run) slowly(_ context.Context, m *member) error {
+	r.shops.doors[m.provider].Faults.Next(providertest.Any, 4*ordersOfCase, providertest.Fault{Kind: providertest.Slow, Delay: r.Timeout * 7 / 10})
+	return nil
+}
+
+// commandAgain stores commands for orders that are being placed at this moment:
+// who takes one up finds another's lease, and puts it off.
+func (r *run) commandAgain(ctx context.Context, m *member) error {
+	since := r.up.newest(m.provider, "")
+	for m.Running() && pause(ctx, 20*time.Millisecond) {
+		e := r.up.newest(m.provider, "placing")
+		if e.seq <= since.seq {
+			continue
+		}
+		since = e
+		r.up.publish(ctx, fmt.Sprintf("commands.%s.place.%s.%s", m.provider, e.Tenant, e.OrderID),
+			fmt.Appendf(nil, `{"v":1,"tenant":%q,"order_id":%q,"seq":%d,"n":%d}`, e.Tenant, e.OrderID, e.seq, e.N))
+	}
+	return nil
+}
+
+// pointed is an event, and where it stands.
+type pointed struct {
+	told
+	seq uint64
+	N   int `json:"n"`
+}
+
+// newest is the last event of a provider that was read, of one type or of any.
+func (u *upstream) newest(provider, typ string) (last pointed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for seq, body := range u.seen {
+		var e pointed
+		if seq <= last.seq || provider != "" && !strings.Contains(body, `"provider":"`+provider+`"`) || typ != "" && !strings.Contains(body, `"type":"`+typ+`"`) {
+			continue
+		}
+		if json.Unmarshal([]byte(body), &e) == nil {
+			last, last.seq = e, seq
+		}
+	}
+	return last
+}
+
+// worthSaving is how many events a sweeper must have seen for its index to be
+// saved when it ends.
+const worthSaving = 1000
+
+// forgetIndex takes away the saved index, so that the next one is all new.
+func (r *run) forgetIndex(ctx context.Context, _ *member) error {
+	kv, err := r.up.js.KeyValue(ctx, "beltline")
+	if err != nil {
+		return err
+	}
+	return kv.Delete(ctx, "sweeper")
 }
 
 // forgetTurns takes away the mark that says that all payouts in doubt are known.

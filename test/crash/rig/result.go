@@ -159,10 +159,26 @@ func (d *DirectedResult) Unreached() []*Case {
 	return slices.DeleteFunc(slices.Clone(d.Cases), func(c *Case) bool { return c.Deaths > 0 })
 }
 
-// MustReach reports whether a process has to come to the point of the case: what
+// Missed lists the points at which no process has died though one had to: what
 // is not reached at all was not survived either. In the modes that speak of a
-// second life the orders may have ended with the first.
-func (c *Case) MustReach() bool { return c.Mode != Again && c.Mode != Doubt }
+// second life the orders may have ended with the first; and of a rare point it
+// is enough that the scene has led to it at one provider.
+func (d *DirectedResult) Missed() []string {
+	reached := map[string]bool{}
+	for _, c := range d.Cases {
+		if c.Deaths > 0 {
+			reached[c.Point+string(c.Mode)] = true
+		}
+	}
+	var all []string
+	for _, c := range d.Unreached() {
+		elsewhere := c.Mode != First && reached[c.Point+string(c.Mode)]
+		if c.Mode != Again && c.Mode != Doubt && !c.Short && !elsewhere {
+			all = append(all, fmt.Sprintf("%s at %q (%s)", c.Point, c.Provider, c.Mode))
+		}
+	}
+	return all
+}
 
 // Write shows the deaths at each point by provider and mode, and then what came
 // of it all.
