@@ -97,20 +97,20 @@ func TestDLQ_ASignalEndsTheQuestionAndNothingIsDone(t *testing.T) {
 // Progress is for terminals, and for nobody else.
 func TestDLQ_LongWorkTellsItsProgressOnATerminalOnly(t *testing.T) {
 	t.Parallel()
-	environ, left := buried(t, 1200)
+	environ, left := buried(t, 40)
 	r := must(t, environ, 0, "", "dlq", "list", "--limit", "0", "-o", "json")
-	if text := r.stderr.String(); text != "1200 dead letters\n" {
+	if text := r.stderr.String(); text != "40 dead letters\n" {
 		t.Errorf("%q", text)
 	}
-	if n := strings.Count(r.stdout.String(), "\n"); n != 1200 {
+	if n := strings.Count(r.stdout.String(), "\n"); n != 40 {
 		t.Errorf("%d lines", n)
 	}
 	r = beginAs(t, cli.Process{Process: app.Process{
 		Args: []string{"dlq", "drop", "--kind", "orders", "--yes"}, Environ: environ, Terminal: true,
 	}})
 	r.ends(0)
-	r.stderr.shows(t, `\r(\d+ of 1200|1 found, 1199 to look at)`)
-	r.stderr.shows(t, "1200 dropped$")
+	r.stderr.shows(t, `\r(\d+ of 40|1 found, 39 to look at)`)
+	r.stderr.shows(t, "40 dropped$")
 	if n := left(); n != 0 {
 		t.Errorf("%d letters are left", n)
 	}

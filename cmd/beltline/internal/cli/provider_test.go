@@ -89,7 +89,7 @@ func intents(ctx context.Context, t *testing.T, js jetstream.JetStream) map[stri
 // long after it.
 func TestPauseAll_OnceItHasReturnedNoShopGetsAnOrderWithoutAnEarlierIntent(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*within)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*within)
 	defer cancel()
 	stage, err := demo.OpenStage(ctx, t.TempDir(), io.Discard)
 	if err != nil {
@@ -101,7 +101,7 @@ func TestPauseAll_OnceItHasReturnedNoShopGetsAnOrderWithoutAnEarlierIntent(t *te
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	const third = 20
+	const third = 6
 	submit := func(from int) {
 		for n := from; n < from+third; n++ {
 			for _, body := range ordersOf(n) {

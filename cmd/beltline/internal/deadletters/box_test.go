@@ -110,7 +110,7 @@ func TestWay_GoesNowhereThatTheContractDoesNotKnow(t *testing.T) {
 func TestEach_TellsOfAllThatFitOnceThoughTheServerRestarts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	const n = 1300
+	const n = 700
 	q := queue.New(b.js)
 	for i := range n {
 		subject := []string{"dlq.orders.acme", "dlq.commands.gamesdrop", "dlq.hooks.skinsback"}[i%3]
@@ -120,7 +120,7 @@ func TestEach_TellsOfAllThatFitOnceThoughTheServerRestarts(t *testing.T) {
 	}
 	var seen []uint64
 	err := b.box.Each(t.Context(), deadletters.Filter{}, func(l deadletters.Letter, _ uint64) bool {
-		if seen = append(seen, l.Seq); len(seen) == 700 {
+		if seen = append(seen, l.Seq); len(seen) == 520 {
 			b.srv.Restart(t) // what waits in memory for its reader is gone
 		}
 		return true
