@@ -22,6 +22,9 @@ import (
 
 var checked = regexp.MustCompile("(?s)<!-- check: ([a-z ]+) -->\n```\n(.*?)```")
 
+// streamAPI is every line about the API of JetStream.
+var streamAPI = regexp.MustCompile(`(?m)^.*\$JS\.API.*\n`)
+
 // configurations are the server's configurations that docs/upstream.md shows.
 func configurations(t *testing.T) map[string]*server.Options {
 	t.Helper()
@@ -30,16 +33,26 @@ func configurations(t *testing.T) map[string]*server.Options {
 		t.Fatal(err)
 	}
 	all := map[string]*server.Options{}
-	for _, m := range checked.FindAllSubmatch(page, -1) {
-		file := filepath.Join(t.TempDir(), "nats.conf")
-		if err := os.WriteFile(file, m[2], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if all[string(m[1])], err = server.ProcessConfigFile(file); err != nil {
-			t.Fatalf("%s: %v", m[1], err)
+	for _, m := range checked.FindAllStringSubmatch(string(page), -1) {
+		all[m[1]] = configuration(t, m[2])
+		if m[1] == "own account" {
+			all["not trusted"] = configuration(t, streamAPI.ReplaceAllString(m[2], ""))
 		}
 	}
 	return all
+}
+
+func configuration(t *testing.T, text string) *server.Options {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return o
 }
 
 // guarded is a server with a configuration of the page, and the streams.
@@ -61,7 +74,7 @@ func guarded(t *testing.T, conf *server.Options) *rig {
 	return r
 }
 
-func TestPermissions_AnUpstreamAccountCanDoWhatItMustAndNothingElse(t *testing.T) {
+func TestPermissions_AnUpstreamAccountCanDoWhatItMustAndReadsNobodyElses(t *testing.T) {
 	t.Parallel()
 	confs := configurations(t)
 	for name, change := range map[string]func(*client.Options){
@@ -249,5 +262,45 @@ func TestPermissions_WhoCannotHearAnswersIsToldThatAndThatTheFateIsUnknown(t *te
 	}
 	if got := r.stored(messages.SubmitRequest); len(got) != 1 {
 		t.Errorf("stored: %s", got)
+	}
+}
+
+// Without the API of JetStream there is nothing that an account could have
+// delivered to a subject of Beltline's own, and answers go nowhere else.
+func TestPermissions_ATenantThatIsNotTrustedReachesNothingButItsServices(t *testing.T) {
+	t.Parallel()
+	r := guarded(t, configurations(t)["not trusted"])
+	may := nats.UserInfo("acme", "change-me-too")
+	c := r.connect(func(o *client.Options) {
+		o.NATS, o.APIPrefix, o.AnswerWithin = append(o.NATS, may), "beltline", time.Second
+	})
+	r.mayOrder(t, c)
+	r.mayAsk(t, c)
+	for e, err := range c.Watch(within(t), client.Filter{}) {
+		if err == nil {
+			t.Errorf("watched: %+v", e)
+		}
+	}
+	raw := r.server.Conn(t, may)
+	forged := []byte(`{"stream_name":"EVENTS","config":{"name":"x","deliver_subject":"permits.gamesdrop","filter_subject":"events.*.acme.>","ack_policy":"none"}}`)
+	for _, prefix := range []string{"beltline", "$JS.API"} {
+		m, err := raw.RequestWithContext(within(t), prefix+".CONSUMER.CREATE.EVENTS.x.events.*.acme.>", forged)
+		if err == nil && !strings.Contains(string(m.Data), `"error"`) {
+			t.Errorf("%s made a consumer: %s", prefix, m.Data)
+		}
+	}
+	r.event("o", 1, messages.Accepted)
+	if err := raw.PublishRequest("svc.orders.acme.get", "permits.gamesdrop", []byte(`{"id":"a"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.RequestWithContext(within(t), "svc.orders.acme.get", []byte(`{"id":"a"}`)); err != nil { // answered after the forged one
+		t.Error(err)
+	}
+	permits, err := r.js.Stream(within(t), messages.GamesDrop.PermitStream())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := permits.CachedInfo().State.LastSeq; n != 0 {
+		t.Errorf("%d permits were taken", n)
 	}
 }
