@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -111,58 +110,4 @@ func (t *trial) small(ctx context.Context) error {
 	c.Metadata[topology.MetaEpoch] = fmt.Sprintf("%032x", t.seed)
 	_, err := t.js.CreateStream(ctx, c)
 	return err
-}
-
-// setUp makes what is missing, as the dispatcher does at its start. What the
-// server cannot read it does not give up by itself: then a person takes the
-// stream's folder away, and the stream is made anew.
-func (t *trial) setUp(ctx context.Context) error {
-	for tries := 0; ; tries++ {
-		once, cancel := context.WithTimeout(ctx, setupFor)
-		report, err := topology.Setup(once, t.js, settings())
-		cancel()
-		t.namespace = report.Namespace
-		if err == nil {
-			return nil
-		}
-		if tries == 3 {
-			return err
-		}
-		t.note("setup: " + err.Error())
-		t.byHand = true
-		if err := t.takeAway(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// setupFor is how long setup is given before a person looks at it.
-const setupFor = 6 * time.Second
-
-// takeAway moves what the server does not serve out of its store.
-func (t *trial) takeAway(ctx context.Context) error {
-	served := map[string]bool{}
-	names := t.js.StreamNames(ctx)
-	for name := range names.Name() {
-		served[name] = true
-	}
-	if err := names.Err(); err != nil {
-		return err // nothing is taken away that may be sound
-	}
-	t.store.down(false)
-	all, err := t.store.files("*")
-	if err != nil && !errors.Is(err, errNothing) {
-		return err
-	}
-	for _, dir := range all {
-		if served[filepath.Base(dir)] {
-			continue
-		}
-		what, err := drop(dir)
-		if err != nil {
-			return err
-		}
-		t.note("by hand: " + what)
-	}
-	return t.awake(ctx)
 }

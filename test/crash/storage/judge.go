@@ -27,7 +27,8 @@ type outcome struct {
 	LostOrders int      `json:"lost_orders"`       // handed in, and neither in the ledger nor in the queue
 	Tripped    bool     `json:"tripped"`
 	FalseAlarm bool     `json:"false_alarm"`
-	Forgotten  bool     `json:"forgotten"` // lost something that only the dead knew
+	Forgotten  bool     `json:"forgotten"`       // lost something that only the dead knew
+	Stranded   int      `json:"stranded_orders"` // in ORDERS, behind its consumer
 	Clearings  int      `json:"clearings"`
 	Twice      int      `json:"bought_twice"`
 	ByOperator int      `json:"left_to_operator"`

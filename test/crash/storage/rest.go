@@ -68,6 +68,7 @@ func (t *trial) calm(ctx context.Context, out *outcome) (*fence.State, error) {
 	limited, cancel := context.WithTimeout(ctx, t.heal)
 	defer cancel()
 	settled := map[string]bool{}
+	look := time.Now().Add(strandedAfter)
 	for {
 		for _, n := range t.nodes {
 			if n.fence == nil {
@@ -80,6 +81,12 @@ func (t *trial) calm(ctx context.Context, out *outcome) (*fence.State, error) {
 		open := t.unrest(limited, settled)
 		if len(open) == 0 || t.control && t.twice() > 0 {
 			return nil, nil
+		}
+		if time.Now().After(look) {
+			look = time.Now().Add(strandedAfter)
+			if err := t.freeStranded(limited, out); err != nil {
+				return nil, err
+			}
 		}
 		if !pause(limited, 40*time.Millisecond) {
 			if ctx.Err() != nil {

@@ -45,7 +45,7 @@ func (o *outcome) append(path string) error {
 
 // row is a line of the table.
 type row struct {
-	trials, lost, tripped, forgotten, events, unreadable, twice, alarms, orders, operator, hand, skipped, broken int
+	trials, lost, tripped, forgotten, events, unreadable, stranded, twice, alarms, orders, operator, hand, skipped, broken int
 }
 
 func (r *row) add(o *outcome) {
@@ -61,6 +61,7 @@ func (r *row) add(o *outcome) {
 	r.trials++
 	r.events += o.Lost
 	r.unreadable += o.Unreadable
+	r.stranded += o.Stranded
 	r.twice += o.Twice
 	r.orders += o.LostOrders
 	r.operator += o.ByOperator
@@ -84,10 +85,10 @@ func table(w io.Writer, outcomes []*outcome) {
 		total.add(o)
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "fault\ttrials\tlost data\ttripped\tforgotten\tbought twice\tfalse alarms\tevents lost\tunreadable\torders lost\tleft to operator\tby hand\tnot done\tbroken")
+	_, _ = fmt.Fprintln(t, "fault\ttrials\tlost data\ttripped\tforgotten\tbought twice\tfalse alarms\tevents lost\tunreadable\torders lost\tstranded\tleft to operator\tby hand\tnot done\tbroken")
 	line := func(name string, r *row) {
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
-			name, r.trials, r.lost, r.tripped, r.forgotten, r.twice, r.alarms, r.events, r.unreadable, r.orders, r.operator, r.hand, r.skipped, r.broken)
+		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n",
+			name, r.trials, r.lost, r.tripped, r.forgotten, r.twice, r.alarms, r.events, r.unreadable, r.orders, r.stranded, r.operator, r.hand, r.skipped, r.broken)
 	}
 	for _, f := range faults() {
 		if r := rows[f.name]; r != nil {
