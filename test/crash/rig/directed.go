@@ -288,6 +288,7 @@ func (c *Case) handed(life int) []*plan {
 
 // try makes one case.
 func (r *run) try(ctx context.Context, m *member, c *Case) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, caseFor)
 	defer cancel()
 	begun := time.Now()
@@ -301,9 +302,9 @@ func (r *run) try(ctx context.Context, m *member, c *Case) error {
 			r.up.hand(ctx, p)
 			open = append(open, p)
 		}
-		died, err := r.awaitDeath(ctx, m, open)
-		if err != nil {
-			return err
+		died := r.awaitDeath(ctx, m, open)
+		if whole.Err() != nil {
+			return whole.Err()
 		}
 		if died && strings.HasPrefix(faults, c.Point+"=") {
 			c.Deaths++
@@ -318,12 +319,12 @@ func (r *run) try(ctx context.Context, m *member, c *Case) error {
 		r.say("%s at %s: an order has not ended in %s", c.Provider, c.Point, caseFor)
 	}
 	c.Ends, c.Took = r.up.ends(c.plans), time.Since(begun)
-	return ctx.Err()
+	return whole.Err() // that of the case is told above
 }
 
 // awaitDeath waits until the process has died at its point, or there is nothing
 // left to bring it there.
-func (r *run) awaitDeath(ctx context.Context, m *member, open []*plan) (died bool, err error) {
+func (r *run) awaitDeath(ctx context.Context, m *member, open []*plan) (died bool) {
 	for m.Running() {
 		if r.up.final(open) == len(open) {
 			// What comes after the last event, an acknowledgement, needs a moment.
@@ -332,13 +333,13 @@ func (r *run) awaitDeath(ctx context.Context, m *member, open []*plan) (died boo
 					break
 				}
 			}
-			return !m.Running(), ctx.Err()
+			return !m.Running()
 		}
 		if !pause(ctx, 20*time.Millisecond) {
-			return false, ctx.Err()
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 // tryDispatcher lets the dispatcher die with an order in hand, and goes on to the
@@ -354,9 +355,7 @@ func (r *run) tryDispatcher(ctx context.Context, m *member, c *Case) error {
 	for _, p := range c.plans {
 		r.up.hand(ctx, p)
 	}
-	if died, err := r.awaitDeath(ctx, m, c.plans); err != nil {
-		return err
-	} else if died {
+	if r.awaitDeath(ctx, m, c.plans) {
 		c.Deaths++
 	}
 	c.Took = time.Since(begun)
