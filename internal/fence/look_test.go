@@ -1,14 +1,18 @@
 package fence_test
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/fence"
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -107,5 +111,57 @@ func TestLook_WhatOneDoubtsStopsTheOthersUntilItIsSettled(t *testing.T) {
 	r.look(ignorant)
 	if err := ignorant.Allows(); !errors.Is(err, fence.ErrStopped) {
 		t.Errorf("the other may buy: %v", err)
+	}
+}
+
+// repeated is a log that tells when an append was repeated.
+type repeated chan struct{}
+
+func (r repeated) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("append was repeated")) {
+		select {
+		case r <- struct{}{}:
+		default:
+		}
+	}
+	return len(p), nil
+}
+
+// An event was on its way while the server restarted, and is acknowledged by the
+// one that came back. That one has promised it, whatever was before.
+func TestLook_WhatWasAcknowledgedAcrossARestartIsMissedWhenItIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(topup("before"))
+	older := r.copied()
+	f, _, nc := r.byHand(fence.Options{Instance: "w1", Hearing: time.Nanosecond, Confirm: time.Hour})
+	begun := make(repeated, 1)
+	l, err := ledger.Open(r.within(), nc, jsOf(t, nc), ledger.Options{Log: zerolog.New(begun)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	e, _ := order.Apply(nil, order.Change{Input: order.Accept, At: time.Now(), New: &order.Submission{
+		Tenant: tenant, OrderID: "a", Provider: messages.BalanceSteam, Kind: messages.Topup, Order: topup("a").Raw,
+	}})
+	r.srv.Stop()
+	stored := make(chan error, 1)
+	go func() { _, err := f.Around(l).Append(r.t.Context(), e, 0); stored <- err }()
+	select {
+	case <-begun:
+	case <-r.within().Done():
+		t.Fatal("the append has not begun")
+	}
+	reconnects := nc.Stats().Reconnects
+	r.srv.Restart(t)
+	if err := <-stored; err != nil {
+		t.Fatal(err)
+	}
+	reconnects = max(reconnects, nc.Stats().Reconnects)
+	r.rollBack(older)
+	r.eventually("the connection", func() bool { return nc.IsConnected() && nc.Stats().Reconnects > reconnects })
+	r.look(f)
+	if err := f.Allows(); !errors.Is(err, fence.ErrStopped) {
+		t.Errorf("what was acknowledged is gone, and it may buy: %v", err)
 	}
 }

@@ -47,11 +47,12 @@ func markOf(seq uint64, e *messages.Event) Mark {
 
 // saw remembers an event that was acknowledged between before and now. Of one
 // that was under way while the connection was lost, nobody knows which server
-// stored it, and what is of a ledger that was given up stays forgotten.
+// stored it: it is held against the one that is there now, which has promised it,
+// or has lost it. What is of a ledger that was given up stays forgotten.
 func (m *memory) saw(before moment, connection uint64, mark Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if before.age != m.age || before.connection != connection || mark.Seq <= m.marks[connection].Seq {
+	if before.age != m.age || mark.Seq <= m.marks[connection].Seq {
 		return
 	}
 	if m.marks == nil {
