@@ -87,6 +87,14 @@ crash: ## kill everything by seed on one server and on three nodes, for about 13
 crash-sum: ## add up the results of all runs on this machine, with what none in so many deaths shows
 	$(GO) run ./test/crash -sum .beltline/crash.jsonl
 
+# Each trial has a seed and a store of its own. TRIALS=, STORAGE="-only rolled".
+TRIALS ?= 224
+STORAGE ?=
+.PHONY: crash-storage
+crash-storage: ## spoil the server's store by seed, about 10 minutes (TRIALS=, STORAGE="-seed 17 -only rolled")
+	@mkdir -p .beltline
+	$(GO) run ./test/crash/storage -trials $(TRIALS) -control 8 -results .beltline/storage.jsonl $(STORAGE)
+
 # POINTS=ledger.append tries some.
 POINTS ?=
 .PHONY: directed
