@@ -24,6 +24,8 @@ type fault struct {
 	up   func(ctx context.Context, t *trial) (string, error)
 	// begin is done before the first order.
 	begin func(t *trial) error
+	// stop: the server ends in order, because only then is there what is spoilt.
+	stop bool
 	// orders: what upstream has handed in may be gone.
 	orders bool
 	// skip says why it cannot be done here; empty where it can.
@@ -136,8 +138,8 @@ func flips() []fault {
 	}
 	return []fault{
 		blocks(messages.StreamEvents, true), blocks(messages.StreamCommands, false), blocks(messages.StreamOrders, true), blocks(bucketStream, false),
-		one("index.db: EVENTS", true, messages.StreamEvents, "msgs", "index.db"),
-		one("index.db: COMMANDS", false, messages.StreamCommands, "msgs", "index.db"),
+		stopped(one("index.db: EVENTS", true, messages.StreamEvents, "msgs", "index.db")),
+		stopped(one("index.db: COMMANDS", false, messages.StreamCommands, "msgs", "index.db")),
 		one("meta.inf: EVENTS", true, messages.StreamEvents, "meta.inf"),
 		one("meta.sum: EVENTS", true, messages.StreamEvents, "meta.sum"),
 		one("meta.*: COMMANDS", false, messages.StreamCommands, "meta.*"),
@@ -160,8 +162,8 @@ func removals() []fault {
 		}}
 	}
 	return []fault{
-		one("index.db: EVENTS", false, messages.StreamEvents, "msgs", "index.db"),
-		one("index.db: COMMANDS", false, messages.StreamCommands, "msgs", "index.db"),
+		stopped(one("index.db: EVENTS", false, messages.StreamEvents, "msgs", "index.db")),
+		stopped(one("index.db: COMMANDS", false, messages.StreamCommands, "msgs", "index.db")),
 		one("a consumer: COMMANDS", false, messages.StreamCommands, "obs", "*"),
 		one("the consumer: ORDERS", false, messages.StreamOrders, "obs", "*"),
 		one("a stream's folder: PERMITS", false, "PERMITS_*"),
@@ -174,6 +176,12 @@ func removals() []fault {
 			return tail(block) + " may not be read", os.Chmod(block, 0)
 		}},
 	}
+}
+
+// stopped is the fault where the server has ended in order.
+func stopped(f fault) fault {
+	f.stop = true
+	return f
 }
 
 // root says why permissions mean nothing here.

@@ -262,7 +262,7 @@ func (t *trial) strike(ctx context.Context, older string) (survivors []*node, er
 		t.handIn(6)
 		pause(ctx, fullFor)
 	}
-	kill := t.random.IntN(2) == 0
+	kill := t.random.IntN(2) == 0 && !t.fault.stop
 	t.note(map[bool]string{true: "killed", false: "stopped"}[kill])
 	t.store.down(kill)
 	t.struck = time.Now()
