@@ -2,7 +2,6 @@ package rig
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +45,7 @@ func settings() []setting {
 	}
 	return []setting{
 		{point: "lane.put", role: failpoint.Worker, hits: 3, open: (*run).tooMany},
-		{point: "command.nak", role: failpoint.Worker, open: (*run).slowly, reach: (*run).commandAgain},
+		{point: "command.nak", role: failpoint.Worker, open: (*run).tooMany},
 		{point: "suspect.write", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "suspect.clear", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "fence.save"},
@@ -109,7 +108,7 @@ func (r *run) tryRare(ctx context.Context, m *member, c *Case) error {
 	begun, s, whole := time.Now(), c.setting, ctx
 	ctx, cancel := context.WithTimeout(ctx, caseFor+reachFor)
 	defer cancel()
-	if c.Short = r.up.newest("", "").seq < uint64(s.events); c.Short { //nolint:gosec // not negative
+	if c.Short = r.up.read() < s.events; c.Short {
 		r.say("%s: not tried before the ledger holds %d events", c.Point, s.events)
 		for _, p := range c.plans {
 			r.up.hand(ctx, p)
@@ -187,50 +186,16 @@ func (r *run) tooMany(_ context.Context, m *member) error {
 	return nil
 }
 
-// slowly lets the shop take most of the time that it has.
-func (r *run) slowly(_ context.Context, m *member) error {
-	r.shops.doors[m.provider].Faults.Next(providertest.Any, 4*ordersOfCase, providertest.Fault{Kind: providertest.Slow, Delay: r.Timeout * 7 / 10})
-	return nil
-}
-
-// commandAgain stores commands for orders that are being placed at this moment:
-// who takes one up finds another's lease, and puts it off.
-func (r *run) commandAgain(ctx context.Context, m *member) error {
-	for m.Running() && pause(ctx, 100*time.Millisecond) {
-		if e := r.up.newest(m.provider, "placing"); e.seq > 0 {
-			r.up.publish(ctx, fmt.Sprintf("commands.%s.place.%s.%s", m.provider, e.Tenant, e.OrderID),
-				fmt.Appendf(nil, `{"v":1,"tenant":%q,"order_id":%q,"seq":%d,"n":%d}`, e.Tenant, e.OrderID, e.seq, e.N))
-		}
-	}
-	return nil
-}
-
-// pointed is an event, and where it stands.
-type pointed struct {
-	told
-	seq uint64
-	N   int `json:"n"`
-}
-
-// newest is the last event of a provider that was read, of one type or of any.
-func (u *upstream) newest(provider, typ string) (last pointed) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for seq, body := range u.seen {
-		var e pointed
-		if seq <= last.seq || provider != "" && !strings.Contains(body, `"provider":"`+provider+`"`) || typ != "" && !strings.Contains(body, `"type":"`+typ+`"`) {
-			continue
-		}
-		if json.Unmarshal([]byte(body), &e) == nil {
-			last, last.seq = e, seq
-		}
-	}
-	return last
-}
-
 // worthSaving is how many events a sweeper must have seen for its index to be
 // saved when it ends.
 const worthSaving = 1000
+
+// read is how many events have been read.
+func (u *upstream) read() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.seen)
+}
 
 // forgetIndex takes away the saved index, so that the next one is all new.
 func (r *run) forgetIndex(ctx context.Context, _ *member) error {
