@@ -109,6 +109,11 @@ func goldenEvents() map[string]messages.Event {
 			e.State, e.NeedsOperator = messages.Failed, true
 			e.Evidence = map[string]any{"answer": map[string]any{"order_id": "10222502", "price": json.Number("560.10")}}
 		}),
+		"forgotten": with(base(4, messages.Forgotten), func(e *messages.Event) {
+			e.State, e.ProviderRef, e.Metadata, e.Order = messages.Succeeded, nil, nil, nil
+			e.Cost, e.CostSource, e.Finality = ptr(money.Must("560.1", "RUB")), messages.FromResponse, messages.Final
+			e.Evidence = map[string]any{messages.ForgottenKey: map[string]any{"by": "ada", "content": "pbkdf2-sha256$20000$c2FsdA$c3Vt"}}
+		}),
 	}
 }
 

@@ -162,8 +162,8 @@ func TestVocabulary_TypesAndStates(t *testing.T) {
 		messages.Rejected: true, messages.Succeeded: true, messages.Failed: true,
 		messages.Canceled: true, messages.Expired: true, messages.Reversed: true,
 	}
-	noState := map[messages.Type]bool{messages.CancelRefused: true, messages.ConfirmRefused: true, messages.LateEvidence: true}
-	if len(messages.Types()) != 16 || len(messages.States()) != 13 {
+	noState := map[messages.Type]bool{messages.CancelRefused: true, messages.ConfirmRefused: true, messages.LateEvidence: true, messages.Forgotten: true}
+	if len(messages.Types()) != 17 || len(messages.States()) != 13 {
 		t.Errorf("%d types, %d states", len(messages.Types()), len(messages.States()))
 	}
 	for _, typ := range messages.Types() {

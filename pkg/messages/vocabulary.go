@@ -89,6 +89,8 @@ const (
 	CancelRefused  Type = "cancel_refused"
 	ConfirmRefused Type = "confirm_refused"
 	LateEvidence   Type = "late_evidence"
+	// Forgotten is the last event of an order whose others were erased.
+	Forgotten Type = "forgotten"
 )
 
 // States lists the types that change the state, in the order of an order's life.
@@ -100,12 +102,12 @@ func States() []Type {
 }
 
 // Types lists all event types.
-func Types() []Type { return append(States(), CancelRefused, ConfirmRefused, LateEvidence) }
+func Types() []Type { return append(States(), CancelRefused, ConfirmRefused, LateEvidence, Forgotten) }
 
 // ChangesState reports whether an event of this type changes the order's state.
 func (t Type) ChangesState() bool {
 	switch t {
-	case CancelRefused, ConfirmRefused, LateEvidence:
+	case CancelRefused, ConfirmRefused, LateEvidence, Forgotten:
 		return false
 	default:
 		return true

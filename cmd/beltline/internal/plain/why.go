@@ -129,6 +129,8 @@ func Why(e *messages.Event) string {
 		return "nothing to confirm"
 	case messages.LateEvidence:
 		return "an answer came late"
+	case messages.Forgotten:
+		return "erased; the id stays used"
 	default:
 		return string(e.Type)
 	}
