@@ -52,6 +52,7 @@ type root struct {
 	Version kong.VersionFlag `name:"version" help:"Show the version and exit."`
 
 	Demo  demoCommand  `cmd:"" help:"Show everything in one process, with fake providers: 31 orders, and a table of what became of them."`
+	Fakes fakesCommand `cmd:"" help:"Serve fake providers, for workers that are to buy nothing real."`
 	Up    struct{}     `cmd:"" help:"Run everything in one process against the real providers, with NATS inside."`
 	Setup struct{}     `cmd:"" help:"Create or update the streams and consumers on a NATS server."`
 	Order orderCommand `cmd:"" help:"Submit, show, list, follow, cancel and confirm orders."`
