@@ -275,7 +275,9 @@ func (r *run) judge(ctx context.Context) (*check.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, starting)
 	defer cancel()
 	h := r.history
-	// The books last: what was told before it was read is in them.
+	// The logs first and the books last: what a log says was acknowledged is in the
+	// streams, and what was told before it was read is in the books.
+	logs := r.fleet.logs()
 	streams, err := dumpStreams(ctx, r.up.js)
 	if err != nil {
 		return nil, err
@@ -288,7 +290,7 @@ func (r *run) judge(ctx context.Context) (*check.Report, error) {
 			return nil, err
 		}
 	}
-	h.Streams, h.Logs, h.Books, h.Standings = streams, r.fleet.logs(), r.shops.books(), r.shops.standings()
+	h.Streams, h.Logs, h.Books, h.Standings = streams, logs, r.shops.books(), r.shops.standings()
 	h.Goods, h.Incidents, h.Hooks = r.shops.drop.Keys(), r.fleet.journal.Lines(), nil
 	for _, c := range r.hooks {
 		h.Hooks = append(h.Hooks, c.sent()...)
