@@ -14,3 +14,9 @@ func (h *Health) Drain() { h.drain() }
 
 // ExitCodeOf opens the mapping of errors to exit codes.
 func ExitCodeOf(err error) int { return exitCode(err) }
+
+// NewRegistry opens the metrics that every program has.
+func NewRegistry(p Program, h *Health) *prometheus.Registry {
+	reg, _ := newRegistry(ReadVersion(), p, h)
+	return reg
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // ask sends a request from peer to the admin routes.
@@ -75,5 +76,30 @@ func TestAdmin_ProfilesAreForThisMachineOnly(t *testing.T) {
 	}
 	if rec := ask(app.NewHealth(), "/metrics", here, here); !strings.Contains(rec.Body.String(), "beltline_probe 0") {
 		t.Errorf("metrics: %s", rec.Body)
+	}
+}
+
+func TestMetrics_TellWhetherTheProgramIsReadyAsReadyzDoes(t *testing.T) {
+	t.Parallel()
+	h := app.NewHealth()
+	store := h.Component("store")
+	reg := app.NewRegistry(app.Program{Name: "worker-gamesdrop", Provider: messages.GamesDrop}, h)
+	page := func() string {
+		rec := httptest.NewRecorder()
+		req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		app.AdminHandler(h, reg).ServeHTTP(rec, req)
+		return rec.Body.String()
+	}
+	const line = `beltline_ready{program="worker-gamesdrop",provider="gamesdrop"} `
+	if got := page(); !strings.Contains(got, line+"0\n") {
+		t.Errorf("before it is ready: %s", got)
+	}
+	store.Ready()
+	if got := page(); !strings.Contains(got, line+"1\n") {
+		t.Errorf("once it is ready: %s", got)
+	}
+	h.Drain()
+	if got := page(); !strings.Contains(got, line+"0\n") {
+		t.Errorf("while it drains: %s", got)
 	}
 }

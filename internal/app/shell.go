@@ -45,7 +45,7 @@ func newShell(p Program, proc Process, loaded *Loaded) *shell {
 	s.log = NewLogger(proc.Stderr, s.config.Logging, proc.Terminal).With().
 		Str(logkey.Service, p.Name).Str(logkey.Version, s.version.Version).Logger()
 	var conn connMetrics
-	s.reg, conn = newRegistry(s.version)
+	s.reg, conn = newRegistry(s.version, p, s.health)
 	s.watcher = newWatcher(s.log, conn, s.health.Component("nats"))
 	s.health.await()
 	logConfig(s.log.With().Str(logkey.Instance, s.name).Logger(), loaded, s.config)

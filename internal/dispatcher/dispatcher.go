@@ -145,8 +145,9 @@ func New(nc *nats.Conn, js jetstream.JetStream, l Ledger, q Queue, o Options) *D
 		// its AckWait and some seconds more is silence a sign.
 		Grace: o.AckWait + min(5*time.Second, o.SweepEvery),
 		Every: o.SweepEvery, LeaseFor: o.LeaseFor, Now: o.Now,
-		Looked: d.metrics.looked.Add, Found: d.metrics.found.Add,
+		Looked: d.metrics.looked.Add, Found: d.metrics.found.Add, Round: d.metrics.round.SetToCurrentTime,
 	})
+	watchSweeper(o.Registerer, d.sweeper.Leading)
 	return d
 }
 

@@ -36,8 +36,8 @@ func newStock(d *Dispatcher) *stock {
 		bytes:    gauge("stream", "bytes", "Size of a stream.", "stream"),
 		maxBytes: gauge("stream", "max_bytes", "Greatest size of a stream; 0 for no limit. No order is taken above 80 % of that of EVENTS.", "stream"),
 		letters:  gauge("dead_letters", "kept", "Dead letters that are kept, by what they were and their provider (none for orders).", "kind", "provider"),
-		waiting:  gauge("consumer", "waiting", "Messages that a consumer has not delivered yet.", "stream", "consumer"),
-		inHand:   gauge("consumer", "in_hand", "Messages that were delivered and are not acknowledged yet.", "stream", "consumer"),
+		waiting:  gauge("consumer", "waiting", "Messages that a consumer has not delivered yet.", "stream", "consumer", "provider"),
+		inHand:   gauge("consumer", "in_hand", "Messages that were delivered and are not acknowledged yet.", "stream", "consumer", "provider"),
 	}
 }
 
@@ -65,10 +65,10 @@ func (s *stock) look(ctx context.Context) {
 			s.sort(info.State.Subjects)
 		}
 	}
-	s.ask(ctx, messages.StreamOrders, topology.DispatcherConsumer)
+	s.ask(ctx, messages.StreamOrders, topology.DispatcherConsumer, messages.NoProvider)
 	for _, p := range messages.Providers() {
-		s.ask(ctx, messages.StreamCommands, p.PlaceConsumer())
-		s.ask(ctx, messages.StreamCommands, p.FollowConsumer())
+		s.ask(ctx, messages.StreamCommands, p.PlaceConsumer(), p)
+		s.ask(ctx, messages.StreamCommands, p.FollowConsumer(), p)
 	}
 }
 
@@ -79,14 +79,14 @@ func (s *stock) tell(info *jetstream.StreamInfo) {
 	s.maxBytes.WithLabelValues(name).Set(float64(max(info.Config.MaxBytes, 0)))
 }
 
-func (s *stock) ask(ctx context.Context, stream, consumer string) {
+func (s *stock) ask(ctx context.Context, stream, consumer string, p messages.Provider) {
 	c, err := s.d.js.Consumer(ctx, stream, consumer)
 	if err != nil {
 		return
 	}
 	info := c.CachedInfo()
-	s.waiting.WithLabelValues(stream, consumer).Set(float64(info.NumPending))
-	s.inHand.WithLabelValues(stream, consumer).Set(float64(info.NumAckPending))
+	s.waiting.WithLabelValues(stream, consumer, string(p)).Set(float64(info.NumPending))
+	s.inHand.WithLabelValues(stream, consumer, string(p)).Set(float64(info.NumAckPending))
 }
 
 // sort counts dead letters. Those of all tenants' orders count as one kind:

@@ -50,9 +50,9 @@ func TestStock_TellsWhatStreamsAndConsumersHold(t *testing.T) {
 		{"beltline_stream_messages", []string{"DLQ"}, 3},
 		{"beltline_stream_messages", []string{"EVENTS"}, 1},
 		{"beltline_stream_max_bytes", []string{"COMMANDS"}, 0},
-		{"beltline_consumer_waiting", []string{"worker-skinsback-follow", "COMMANDS"}, 1},
-		{"beltline_consumer_waiting", []string{"dispatcher", "ORDERS"}, 0},
-		{"beltline_consumer_in_hand", []string{"worker-skinsback-follow", "COMMANDS"}, 0},
+		{"beltline_consumer_waiting", []string{"worker-skinsback-follow", "skinsback", "COMMANDS"}, 1},
+		{"beltline_consumer_waiting", []string{"dispatcher", "none", "ORDERS"}, 0},
+		{"beltline_consumer_in_hand", []string{"worker-skinsback-follow", "skinsback", "COMMANDS"}, 0},
 	} {
 		until(t, want.name+" of "+strings.Join(want.labels, " "), func() bool { return gauge(t, registry, want.name, want.labels...) == want.value })
 	}

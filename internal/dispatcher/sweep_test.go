@@ -43,6 +43,10 @@ func TestSweep_PurgedQueueGetsACommandForEveryUnfinishedOrder(t *testing.T) {
 	if !d.Leading() {
 		t.Error("the only dispatcher does not sweep")
 	}
+	if got := gauge(t, registry, "beltline_dispatcher_sweeping"); got != 1 {
+		t.Errorf("the metric of who sweeps is %v", got)
+	}
+	until(t, "a round is told", func() bool { return gauge(t, registry, "beltline_dispatcher_sweep_last_timestamp_seconds") > 0 })
 	if got := metric(t, registry, "beltline_dispatcher_sweep_finds_total"); got != 0 {
 		t.Errorf("%v orders that wait were driven", got)
 	}

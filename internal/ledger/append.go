@@ -35,7 +35,7 @@ import (
 func (l *Ledger) Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error) {
 	began := time.Now()
 	seq, err := l.store(ctx, e, expected)
-	l.metrics.appended(began, err)
+	l.metrics.appended(began, e, err)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: append %s %s: %w", e.Key(), e.Type, err)
 	}

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // metrics of one process's ledger.
@@ -12,6 +15,7 @@ type metrics struct {
 	seconds  prometheus.Histogram
 	repeated prometheus.Counter
 	failed   map[error]prometheus.Counter
+	events   *prometheus.CounterVec
 }
 
 // outcomes are the errors of Append that are counted, by their names.
@@ -33,19 +37,31 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Times an event was sent again, or was looked for, because its fate was not known.",
 		}),
 		failed: make(map[error]prometheus.Counter),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "beltline", Subsystem: "ledger", Name: "events_total",
+			Help: "Events that this process has stored, by provider and kind (none where the order has no valid one) and type.",
+		}, []string{"provider", "kind", "type"}),
+	}
+	for _, p := range providers.Registrations() {
+		for _, kind := range p.Kinds {
+			for _, typ := range messages.Types() {
+				m.events.WithLabelValues(string(p.Name), string(kind), string(typ)) // an alarm on a rate needs the zero before the one
+			}
+		}
 	}
 	for err, name := range outcomes {
 		m.failed[err] = failed.WithLabelValues(name)
 	}
 	if r != nil {
-		r.MustRegister(m.seconds, m.repeated, failed)
+		r.MustRegister(m.seconds, m.repeated, failed, m.events)
 	}
 	return m
 }
 
-func (m *metrics) appended(began time.Time, err error) {
+func (m *metrics) appended(began time.Time, e *messages.Event, err error) {
 	if err == nil {
 		m.seconds.Observe(time.Since(began).Seconds())
+		m.stored(e)
 		return
 	}
 	for known, counter := range m.failed {
@@ -53,4 +69,17 @@ func (m *metrics) appended(began time.Time, err error) {
 			counter.Inc()
 		}
 	}
+}
+
+// stored counts an event. A rejected order bears whatever upstream has written
+// for a provider and a kind: only what is known becomes a label.
+func (m *metrics) stored(e *messages.Event) {
+	provider, kind := messages.NoProvider, "none"
+	if p, ok := providers.Lookup(e.Provider); ok {
+		provider = p.Name
+		if p.Sells(e.Kind) {
+			kind = string(e.Kind)
+		}
+	}
+	m.events.WithLabelValues(string(provider), kind, string(e.Type)).Inc()
 }

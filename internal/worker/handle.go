@@ -300,9 +300,8 @@ func (t *task) record(ctx context.Context, c order.Change) error {
 	}
 }
 
-// say logs a transition and counts it.
+// say logs a transition.
 func (t *task) say(last, e *messages.Event, in order.Input) {
-	t.metrics.events.WithLabelValues(string(e.Kind), string(e.Type)).Inc()
 	t.span.Wrote(string(e.Type))
 	level := zerolog.InfoLevel
 	if e.NeedsOperator {

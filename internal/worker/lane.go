@@ -123,14 +123,13 @@ func (l *gate) adopt(s lane.State, revision uint64, proven bool) {
 	l.state, l.revision = s, revision
 	close(l.changed)
 	l.changed = make(chan struct{})
+	l.metrics.laneIs(s)
 	if s.State == lane.Open || mutant.Is("M23") {
 		if l.closeCtx.Err() != nil {
 			l.closeCtx, l.closeFn = context.WithCancel(context.Background())
 		}
-		l.metrics.laneClosed.Set(0)
 	} else {
 		l.closeFn()
-		l.metrics.laneClosed.Set(1)
 	}
 	if was != s.State {
 		l.log.Warn().Str(logkey.Lane, s.State).Str(logkey.Reason, s.Reason).Str(logkey.Instance, s.By).Time(logkey.Until, s.Until).Msg("lane changed")

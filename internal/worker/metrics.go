@@ -7,14 +7,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 // metrics of one worker. Labels are bounded: no order, no tenant.
 type metrics struct {
-	events                         *prometheus.CounterVec
 	calls, conflicts, panics, dead prometheus.Counter
-	laneClosed                     prometheus.Gauge
+	lane                           *prometheus.GaugeVec
 	lateness                       prometheus.Histogram
 }
 
@@ -24,26 +24,43 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "beltline", Subsystem: "worker", Name: name, Help: help, ConstLabels: labels})
 	}
 	m := &metrics{
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "beltline", Subsystem: "worker", Name: "events_total", Help: "Events written, by kind and type.", ConstLabels: labels,
-		}, []string{"kind", "type"}),
 		calls:     counter("creates_total", "Creating calls made under an intent."),
 		conflicts: counter("intent_conflicts_total", "Intents lost to another writer."),
 		panics:    counter("panics_total", "Commands that made the worker panic."),
 		dead:      counter("dead_letters_total", "Commands moved to the dead letters."),
-		laneClosed: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "beltline", Subsystem: "worker", Name: "lane_closed", Help: "1 while the provider's lane is not open.", ConstLabels: labels,
-		}),
+		lane: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "beltline", Subsystem: "worker", Name: "lane_state", ConstLabels: labels,
+			Help: "1 for the state that the provider's lane is in, as this worker knows it: open, closed, probing, or paused (closed until an operator opens it).",
+		}, []string{"state"}),
 	}
+	m.laneIs(lane.State{State: lane.Open})
 	m.lateness = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "beltline", Subsystem: "worker", Name: "timer_lateness_seconds",
 		Help: "How long after they were due timers became commands, by the server's clock against ours.", ConstLabels: labels,
 		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	})
 	if r != nil {
-		r.MustRegister(m.lateness, m.events, m.calls, m.conflicts, m.panics, m.dead, m.laneClosed)
+		r.MustRegister(m.lateness, m.calls, m.conflicts, m.panics, m.dead, m.lane)
 	}
 	return m
+}
+
+// lanePaused is the state of a lane that only an operator opens, for the metrics.
+const lanePaused = "paused"
+
+// laneIs tells the state of the lane, and that it is in no other.
+func (m *metrics) laneIs(s lane.State) {
+	is := s.State
+	if s.Paused() {
+		is = lanePaused
+	}
+	for _, state := range []string{lane.Open, lane.Closed, lane.Probing, lanePaused} {
+		value := 0.0
+		if state == is {
+			value = 1
+		}
+		m.lane.WithLabelValues(state).Set(value)
+	}
 }
 
 // timed counts how late a timer was, once for each of its commands.

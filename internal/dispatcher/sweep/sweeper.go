@@ -50,6 +50,8 @@ type Options struct {
 	Rest func(ctx context.Context, t time.Duration)
 	// Looked and Found count for the metrics.
 	Looked, Found func(float64)
+	// Round is called after each round, for the metrics; nil for nobody.
+	Round func()
 }
 
 const (
@@ -231,6 +233,9 @@ func (s *Sweeper) begin(ctx context.Context, kv jetstream.KeyValue) (*index, tim
 func (s *Sweeper) round(ctx context.Context, x *index) {
 	s.compare(ctx, x)
 	s.sweep(ctx, x)
+	if s.o.Round != nil && ctx.Err() == nil {
+		s.o.Round()
+	}
 }
 
 // sweep looks at the suspects. It stops after its budget unless much is
