@@ -68,6 +68,8 @@ type root struct {
 	Completion   completionCommand `cmd:"" help:"Write the script with which a shell completes commands and flags."`
 	Fence        fenceCommand      `cmd:"" help:"Let buying go on after the ledger was found older, or another."`
 
+	Accounts accountsCommand `cmd:"" help:"Make an account on NATS for every role: what each may do, the keys, and how its program connects."`
+
 	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
 	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
 }
