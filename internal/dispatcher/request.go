@@ -119,7 +119,11 @@ func (d *Dispatcher) unknown(ctx context.Context, r request, w wish) fate {
 	if age >= d.o.UnknownFor && r.deliveries >= leastLooks {
 		// A server that is just closing its store knows no order at all. It does
 		// not answer twice.
-		if _, err := d.ledger.Last(ctx, r.tenant, w.id); !errors.Is(err, ledger.ErrNotFound) {
+		last, err := d.ledger.Last(ctx, r.tenant, w.id)
+		if err == nil && last.Event.Forgotten() {
+			return d.bury(ctx, r, messages.ReasonUnknownOrder, "the order was erased", w.id)
+		}
+		if !errors.Is(err, ledger.ErrNotFound) {
 			return later(time.Millisecond, resultUnknown)
 		}
 		return d.bury(ctx, r, messages.ReasonUnknownOrder, "no such order", w.id)

@@ -103,7 +103,7 @@ func (d *Dispatcher) known(ctx context.Context, r request, id string) fate {
 	if err != nil {
 		return d.trouble(r, id, err, "a known order was not read")
 	}
-	if !messages.SameContent(last.Event.Order, r.body) {
+	if !last.Event.SameOrder(r.body) {
 		return d.bury(ctx, r, messages.ReasonOrderConflict, "the id was used for another order", id)
 	}
 	if err := d.driveIdle(ctx, last); err != nil {

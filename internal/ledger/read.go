@@ -45,7 +45,8 @@ func (l *Ledger) At(ctx context.Context, seq uint64) (*Entry, error) {
 // It walks from the last event back along the links. To ask the server for the
 // next event of an order would make it search all blocks in between, which in
 // a stream of many orders takes tens of milliseconds for each answer and holds
-// up writers.
+// up writers. Of an order that was erased the tombstone is all there is, though
+// the server may still hold what it follows.
 func (l *Ledger) History(ctx context.Context, tenant, orderID string) ([]Entry, error) {
 	r, err := l.lastOf(ctx, tenant, orderID)
 	var all []Entry
@@ -59,7 +60,7 @@ func (l *Ledger) History(ctx context.Context, tenant, orderID string) ([]Entry, 
 		if prev, err = r.previous(); err != nil {
 			break
 		}
-		if prev == 0 {
+		if prev == 0 || e.Event.Forgotten() {
 			slices.Reverse(all)
 			return all, nil
 		}

@@ -30,6 +30,9 @@ func decide(last *messages.Event, c *Change) move {
 	state := None
 	if last != nil {
 		state = last.State
+		if last.Forgotten() {
+			return forgotten(lookup(state, c.Input), c)
+		}
 	}
 	m := lookup(state, c.Input)
 	switch {

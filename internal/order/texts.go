@@ -85,6 +85,7 @@ var guardTexts = []struct{ title, text string }{
 	{"Cancel and confirm", "In `action_required` the provider is asked only where `action.cancel` or `action.confirm` allows it; otherwise the request is refused. A request delivered again after its answer is ignored."},
 	{"The end of a deposit", "One that ends without a lookup while a reference of it stands at the provider (its pay URL was lost, or the operator decided) is watched until `watch_until`: " +
 		"should it be paid after all, that is `late_evidence`. No other order is watched that was not bought."},
+	{"An erased order", "After `forgotten` nothing is written: a request of upstream finds no order, a decision is refused, and whatever else comes is ignored."},
 	{"News only", "A check, or an owner's answer told again, that changes nothing writes no event. `action_required` after the customer has acted is old news. " +
 		"In `placing`, what a lookup found is ignored while the repeat is in doubt anyway."},
 }

@@ -224,6 +224,9 @@ func (d *Door) store(ctx context.Context, a address, body, hint []byte) (outcome
 		return "", err
 	case last.Event.Provider != d.o.Provider:
 		return orphaned, d.bury(ctx, a, body, messages.ReasonUnknownOrder, "the order is another provider's")
+	case last.Event.Forgotten():
+		// The worker could do nothing with it. Somebody may have paid after all.
+		return orphaned, d.bury(ctx, a, body, messages.ReasonUnknownOrder, "the order was erased")
 	}
 	c := messages.CommandFor(last.Event, last.Seq)
 	c.Hint = hint

@@ -217,7 +217,7 @@ func (t *task) load(ctx context.Context) (err error) {
 	if e.Provider != t.o.Provider || e.Tenant != t.addr.Tenant || e.OrderID != t.addr.OrderID {
 		return &errUnprocessable{fmt.Sprintf("the event at %d is of order %s at provider %q", t.entry.Seq, e.Key(), e.Provider)}
 	}
-	if e.State == messages.Rejected {
+	if e.State == messages.Rejected || e.Forgotten() {
 		return nil
 	}
 	if t.order, err = messages.DecodeOrder(e.Order); err != nil {
@@ -233,6 +233,9 @@ func unreadable(err error) bool {
 
 // advance does what the order's state needs now.
 func (t *task) advance(ctx context.Context) error {
+	if t.entry.Event.Forgotten() {
+		return nil // nothing is left to do anything with: the command is a leftover
+	}
 	if t.addr.Verb == messages.Cancel || t.addr.Verb == messages.Confirm {
 		return t.carryOut(ctx)
 	}

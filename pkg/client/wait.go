@@ -63,7 +63,7 @@ func (c *Client) SubmitAndWait(ctx context.Context, o Order) (Event, error) {
 	}
 	conflict := false
 	last, err := c.WaitFor(ctx, o.ID, func(e Event) bool {
-		conflict = len(e.Order) > 0 && !messages.SameContent(e.Order, body)
+		conflict = (len(e.Order) > 0 || e.Forgotten()) && !e.SameOrder(body)
 		return conflict || e.Terminal()
 	})
 	if err == nil && conflict {

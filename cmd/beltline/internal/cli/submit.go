@@ -72,7 +72,7 @@ type submission struct {
 // ours reports whether an event is about this very order, and not about another
 // one with the same id.
 func (o *submission) ours(e *messages.Event) bool {
-	return e.OrderID == o.id && messages.SameContent(e.Order, o.body)
+	return e.OrderID == o.id && e.SameOrder(o.body)
 }
 
 // submitter follows all orders of one run.
