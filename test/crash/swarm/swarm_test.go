@@ -73,7 +73,7 @@ func TestSwarm_NothingIsBoughtTwiceOrLostWhileLivesEnd(t *testing.T) {
 	t.Parallel()
 	s := seed(t)
 	result, err := main.Swarm(t.Context(), main.Options{
-		Seed: s, NATSServer: server(t), Orders: 250, Open: 40, Workers: 3, Deaths: 12, Percent: 1, Timeout: time.Second,
+		Seed: s, NATSServer: server(t), Orders: 160, Open: 30, Workers: 3, Deaths: 12, Percent: 1, Timeout: time.Second,
 		Heal: 4 * time.Minute, Progress: lines{t},
 		Again: fmt.Sprintf("SWARM_SEED=%d go test -run TestSwarm_NothingIsBoughtTwice ./test/crash/swarm", s),
 	})
