@@ -28,6 +28,9 @@ type setting struct {
 	before []string
 	// events is how many the ledger must hold for the scene.
 	events int
+	// luck: the scene leads there only where a command is in hand at the moment
+	// when the lane closes.
+	luck bool
 	// env is what the life that is to die is told besides.
 	env string
 	// open sets the scene before any order is handed in, reach goes on when all
@@ -45,7 +48,7 @@ func settings() []setting {
 	}
 	return []setting{
 		{point: "lane.put", role: failpoint.Worker, hits: 3, open: (*run).tooMany},
-		{point: "command.nak", role: failpoint.Worker, open: (*run).tooMany},
+		{point: "command.nak", role: failpoint.Worker, open: (*run).tooMany, luck: true},
 		{point: "suspect.write", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "suspect.clear", role: failpoint.Worker, before: []string{begin, begin, begin}},
 		{point: "fence.save"},

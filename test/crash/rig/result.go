@@ -173,6 +173,7 @@ func (d *DirectedResult) Missed() []string {
 	var all []string
 	for _, c := range d.Unreached() {
 		elsewhere := c.Mode != First && reached[c.Point+string(c.Mode)]
+		elsewhere = elsewhere || c.setting != nil && c.setting.luck
 		if c.Mode != Again && c.Mode != Doubt && !c.Short && !elsewhere {
 			all = append(all, fmt.Sprintf("%s at %q (%s)", c.Point, c.Provider, c.Mode))
 		}
