@@ -53,6 +53,9 @@ func (f *Fence) look(ctx context.Context) error {
 			f.suspected(*found)
 			return nil
 		}
+		if moved, err := f.moved(ctx, kv); err != nil || moved {
+			return err
+		}
 	}
 	if mark != nil && mark.Gone != nil {
 		now.Gone = max(now.Gone, *mark.Gone) // an erasure that was announced is still to come
@@ -132,6 +135,23 @@ func (f *Fence) rumour(ctx context.Context, kv jetstream.KeyValue) (*finding, er
 		return nil, err
 	}
 	return &finding{why: r.Why, text: r.By + " says: " + r.Found, hearsay: true}, nil
+}
+
+// moved reads once more whether buying is stopped, and reports whether that has
+// changed since this look began. Who stops all takes its doubt back afterwards: a
+// look that has read the one before and the other after would see neither, and
+// pass.
+func (f *Fence) moved(ctx context.Context, kv jetstream.KeyValue) (bool, error) {
+	var s State
+	if _, err := load(ctx, kv, StateKey, &s); err != nil {
+		return false, err
+	}
+	if s.N <= f.State().N {
+		return false, nil
+	}
+	f.adopt(s)
+	f.lookSoon()
+	return true, nil
 }
 
 // bucket finds the bucket once: one that is made anew has the same subjects.
