@@ -37,6 +37,8 @@ type Loaded struct {
 	Sources map[string]Source
 	// Settings are all of them, for people, in the order of their names.
 	Settings []Setting
+	// Secrets are those that have a value, by variable name.
+	Secrets map[string]secret.String
 	// Deadlines are the limits and times of the providers, as they follow.
 	Deadlines map[messages.Provider]topology.ProviderSettings
 }
@@ -65,7 +67,7 @@ func Load(grammar any, in Input) (*Loaded, error) {
 		return nil, err
 	}
 	l.check(ctx, commons)
-	loaded := &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources(), Settings: l.settings(ctx)}
+	loaded := &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources(), Settings: l.settings(ctx), Secrets: l.held(ctx)}
 	for _, c := range commons {
 		loaded.Deadlines = c.settings
 	}
@@ -261,6 +263,17 @@ func (l *loader) effective(ctx *kong.Context) map[string]string {
 		out[env] = fmt.Sprint(flag.Target.Interface())
 	}
 	return out
+}
+
+// held lists the secrets that have a value.
+func (l *loader) held(ctx *kong.Context) map[string]secret.String {
+	held := make(map[string]secret.String)
+	for _, flag := range ctx.Flags() {
+		if s, ok := flag.Target.Interface().(secret.String); ok && !s.Empty() {
+			held[l.name(flag.Value)] = s
+		}
+	}
+	return held
 }
 
 var secretType = reflect.TypeFor[secret.String]()

@@ -37,6 +37,10 @@ type Program struct {
 	// Check says what of a configuration that was read cannot be worked with, such
 	// as a key that fits into no header; nil for nothing. It connects to nothing.
 	Check func() error
+	// Anew makes the program again with a configuration of its own, so that it can
+	// be read and checked again while this one runs. Nil: its secrets stay what
+	// they were at the start.
+	Anew func() Program
 	// Run does the work until ctx ends, and then drains: nothing new, and what is
 	// in flight as long as the runtime's Hard context allows. Its error ends the
 	// program with code 1, or 2 where it is a *[ConfigError].
@@ -56,6 +60,7 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	Terminal       bool             // standard error is a terminal
 	Signals        <-chan os.Signal // the first drains, the second ends at once
+	Reload         <-chan os.Signal // each makes the program read its secrets again; nil for never
 	NATS           []nats.Option    // added last, such as an in-process server
 }
 
@@ -77,7 +82,23 @@ func ThisProcess() Process {
 }
 
 // Main runs the program in this process and ends the process.
-func Main(p Program) { os.Exit(p.Execute(context.Background(), ThisProcess())) }
+func Main(p Program) {
+	proc := ThisProcess()
+	proc.Reload = hangups(proc.Terminal)
+	harden()
+	os.Exit(p.Execute(context.Background(), proc))
+}
+
+// hangups are the signals to read secrets again. On a terminal they say what
+// they were made for: that the terminal has gone, and the program is to end.
+func hangups(terminal bool) <-chan os.Signal {
+	if terminal {
+		return nil
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	return reload
+}
 
 // Execute runs the program and returns its exit code. The end of ctx is taken
 // for the first signal.

@@ -31,6 +31,8 @@ type shell struct {
 	config  *Common
 	log     zerolog.Logger
 	health  *Health
+	loaded  *Loaded
+	renewed renewMetrics
 	version Version
 	reg     *prometheus.Registry
 	watcher *watcher
@@ -40,12 +42,13 @@ type shell struct {
 func newShell(p Program, proc Process, loaded *Loaded) *shell {
 	s := &shell{
 		program: p, proc: proc, config: p.Config.common(),
-		health: NewHealth(), version: ReadVersion(), name: newInstance(p.Name),
+		loaded: loaded, health: NewHealth(), version: ReadVersion(), name: newInstance(p.Name),
 	}
 	s.log = NewLogger(proc.Stderr, s.config.Logging, proc.Terminal).With().
 		Str(logkey.Service, p.Name).Str(logkey.Version, s.version.Version).Logger()
 	var conn connMetrics
 	s.reg, conn = newRegistry(s.version, p, s.health)
+	s.renewed = newRenewMetrics(s.reg)
 	s.watcher = newWatcher(s.log, conn, s.health.Component("nats"))
 	s.health.await()
 	logConfig(s.log.With().Str(logkey.Instance, s.name).Logger(), loaded, s.config)
@@ -71,6 +74,7 @@ func (s *shell) run(parent context.Context) int {
 		s.log.Error().Err(err).Msg("traces were not turned on; correct the OTEL_ variables")
 	}
 
+	go s.renewals(soft)
 	finished := make(chan error, 1)
 	go func() { finished <- s.work(soft, hard, admin.Addr()) }()
 

@@ -287,10 +287,7 @@ func TestExecute_AnAddressThatIsTakenIsAFailure(t *testing.T) {
 // process as a whole does.
 func TestMain(m *testing.M) {
 	if os.Getenv("BELTLINE_TEST_PROGRAM") != "" {
-		app.Main(app.Program{Name: "probe", Config: &workerConfig{}, Run: func(ctx context.Context, _ *app.Runtime) error {
-			<-ctx.Done()
-			return nil
-		}})
+		app.Main(keyed(make(chan *workerConfig, 1)))
 	}
 	os.Exit(m.Run())
 }

@@ -60,4 +60,6 @@ const (
 	Source    = "source"
 	Exit      = "exit"
 	Deadlines = "deadlines"
+	Changed   = "changed"  // the secrets that were replaced, by name
+	Settings  = "settings" // names of settings
 )

@@ -21,7 +21,7 @@ func Exchanger() app.Program {
 		Webhooks  app.Webhooks  `embed:""`
 	})
 	hooks := &hooks{section: &c.Webhooks, verify: exchangerCallback}
-	return hookedProgram(messages.Exchanger, c, hooks, func(t tools) (providers.Provider, error) {
+	return hookedProgram(messages.Exchanger, Exchanger, c, hooks, func(t tools) (providers.Provider, error) {
 		return exchanger.New(exchanger.Config{
 			URL: c.Exchanger.URL.String(), APILogin: c.Exchanger.APILogin, APIKey: c.Exchanger.APIKey, Lang: c.Exchanger.Lang, HTTP: t.http, CallbackURL: t.callbackURL,
 		})

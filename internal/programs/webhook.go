@@ -3,6 +3,7 @@ package programs
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -16,6 +17,12 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/skinsback"
 )
+
+// overlap is how long what a provider signed with a secret that was replaced is
+// taken for genuine.
+const overlap = time.Hour
+
+var errNoSecret = errors.New("no secret to verify with")
 
 // hooks says how a provider calls back.
 type hooks struct {
@@ -33,7 +40,7 @@ func (h *hooks) open(rt *app.Runtime, l *ledger.Ledger, q *queue.Queue, p messag
 
 func (h *hooks) options(p messages.Provider, log zerolog.Logger, metrics prometheus.Registerer) webhook.Options {
 	return webhook.Options{
-		Provider: p, Addr: h.section.Addr, PublicURL: h.section.PublicURL.String(), Secrets: h.section.Secrets(),
+		Provider: p, Addr: h.section.Addr, PublicURL: h.section.PublicURL.String(), Secrets: h.section.Secrets(), Renewed: h.section.Secrets,
 		Verify: h.verify, Log: log, Registerer: metrics,
 	}
 }
@@ -62,9 +69,18 @@ func runBoth(ctx context.Context, rt *app.Runtime, w *worker.Worker, door *webho
 // be eight days old when its hold ends. So an old callback that is played again
 // cannot be told from one that is late, and only makes a worker ask; one that
 // tells of the future is refused.
-func skinsbackCallback(secret func() secret.String) func([]byte, string) (webhook.Callback, error) {
+//
+// A callback that was signed with the secret before the present one is genuine
+// for as long as overlap: the provider may have sent it before the replacement,
+// or not have noticed that yet. It bears the token of its order all the same.
+func skinsbackCallback(current func() secret.String) func([]byte, string) (webhook.Callback, error) {
 	return func(body []byte, contentType string) (webhook.Callback, error) {
-		c, err := skinsback.VerifyCallback(body, contentType, secret())
+		c, err := skinsback.Callback{}, errNoSecret
+		for _, key := range current().Since(time.Now().Add(-overlap)) {
+			if c, err = skinsback.VerifyCallback(body, contentType, key); err == nil {
+				break
+			}
+		}
 		return webhook.Callback{
 			Fields: map[string]string{
 				"status": string(c.Status), "order_id": string(c.OrderID), "transaction_id": string(c.TransactionID),

@@ -39,7 +39,7 @@ func BalanceSteam() app.Program {
 		app.Common
 		BalanceSteam app.BalanceSteam `embed:""`
 	})
-	return workerProgram(messages.BalanceSteam, c, func(t tools) (providers.Provider, error) {
+	return workerProgram(messages.BalanceSteam, BalanceSteam, c, func(t tools) (providers.Provider, error) {
 		return balancesteam.New(balancesteam.Config{
 			URL: c.BalanceSteam.URL.String(), APIKey: c.BalanceSteam.APIKey, Witness: c.BalanceSteam.Witness == "record", HTTP: t.http,
 		})
@@ -57,7 +57,7 @@ func SkinsBack() app.Program {
 	hooks := &hooks{
 		section: &c.Webhooks, verify: skinsbackCallback(func() secret.String { return c.SkinsBack.ClientSecret }), // not yet read here
 	}
-	return hookedProgram(messages.SkinsBack, c, hooks, func(t tools) (providers.Provider, error) {
+	return hookedProgram(messages.SkinsBack, SkinsBack, c, hooks, func(t tools) (providers.Provider, error) {
 		return skinsback.New(skinsback.Config{
 			URL: c.SkinsBack.URL.String(), ClientID: c.SkinsBack.ClientID, ClientSecret: c.SkinsBack.ClientSecret,
 			Auth: cmp.Or(c.SkinsBack.Auth, skinsback.AuthHeaders), HTTP: t.http, ResultURL: t.callbackURL,
@@ -71,7 +71,7 @@ func GamesDrop() app.Program {
 		app.Common
 		GamesDrop app.GamesDrop `embed:""`
 	})
-	return workerProgram(messages.GamesDrop, c, func(t tools) (providers.Provider, error) {
+	return workerProgram(messages.GamesDrop, GamesDrop, c, func(t tools) (providers.Provider, error) {
 		return gamesdrop.New(gamesdrop.Config{
 			URL: c.GamesDrop.URL.String(), TelegramURL: c.GamesDrop.TelegramURL.String(), Token: c.GamesDrop.Token, HTTP: t.http,
 		})
@@ -88,15 +88,15 @@ type tools struct {
 // build makes the adapter once its tools exist.
 type build func(tools) (providers.Provider, error)
 
-func workerProgram(p messages.Provider, config app.Config, b build) app.Program {
-	return hookedProgram(p, config, nil, b)
+func workerProgram(p messages.Provider, anew func() app.Program, config app.Config, b build) app.Program {
+	return hookedProgram(p, anew, config, nil, b)
 }
 
 // hookedProgram is a worker's program whose provider may call back.
-func hookedProgram(p messages.Provider, config app.Config, h *hooks, b build) app.Program {
+func hookedProgram(p messages.Provider, anew func() app.Program, config app.Config, h *hooks, b build) app.Program {
 	reg, _ := providers.Lookup(p)
 	return app.Program{
-		Name: "worker-" + string(p), Provider: p, Config: config,
+		Name: "worker-" + string(p), Provider: p, Config: config, Anew: anew,
 		Description: fmt.Sprintf("Fulfils orders at %s: %v.", reg.Title, reg.Kinds),
 		Check:       func() error { return checkWorker(p, h, b) },
 		Run:         func(ctx context.Context, rt *app.Runtime) error { return runWorker(ctx, rt, p, h, b) },

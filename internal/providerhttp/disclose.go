@@ -17,7 +17,7 @@ import (
 type Disclosure struct {
 	shown   map[string]bool // also where the order is sealed
 	goods   map[string]bool // not where it is
-	secrets []string        // in all the forms that they may be quoted in
+	secrets []secret.String
 }
 
 // Disclose declares names of fields. Shown are those that may always be
@@ -25,14 +25,19 @@ type Disclosure struct {
 // order is sealed. The secrets are ours, and are masked even within a value that
 // is shown. The case of a name does not matter.
 func Disclose(shown, goods []string, secrets ...secret.String) *Disclosure {
-	d := &Disclosure{shown: names(shown), goods: names(goods)}
-	for _, s := range secrets {
-		if text := s.Reveal(); text != "" {
-			d.secrets = append(d.secrets, text, url.QueryEscape(text), url.PathEscape(text),
+	return &Disclosure{shown: names(shown), goods: names(goods), secrets: secrets}
+}
+
+// ours are our secrets in all the forms that they may be quoted in, also those
+// that were replaced while the request was on its way.
+func (d *Disclosure) ours() (forms []string) {
+	for _, s := range d.secrets {
+		for _, text := range s.Ever() {
+			forms = append(forms, text, url.QueryEscape(text), url.PathEscape(text),
 				base64.StdEncoding.EncodeToString([]byte(text)), hex.EncodeToString([]byte(text)))
 		}
 	}
-	return d
+	return forms
 }
 
 func names(list []string) map[string]bool {

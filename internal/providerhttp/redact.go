@@ -197,7 +197,7 @@ type echo []string
 func echoes(d *Disclosure, outlines ...outline) echo {
 	var list echo
 	if d != nil {
-		list = append(list, d.secrets...)
+		list = append(list, d.ours()...)
 	}
 	for _, o := range outlines {
 		for _, p := range o.pieces {

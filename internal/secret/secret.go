@@ -10,30 +10,28 @@ const hidden = "***"
 
 // String is a secret text. Its zero value is the empty secret. Compare with
 // [String.Equal]: == compares where two secrets are kept, not what they are.
+// Copies share what they hold, so that [Replace] reaches all of them.
 //
-// The text is behind a pointer on purpose. fmt cannot call the methods of a
+// The text is behind two pointers on purpose. fmt cannot call the methods of a
 // value in an unexported field; it prints the field as it lies in memory, and
-// that would be the text, for anybody who logs a client with %+v.
-type String struct{ text *string }
+// that would be the text, for anybody who logs a client with %+v. Some verbs
+// follow the first pointer; none follows the second.
+type String struct{ held *held }
 
 // New wraps a text.
 func New(text string) String {
 	if text == "" {
 		return String{}
 	}
-	return String{text: &text}
+	return String{held: &held{&texts{now: text}}}
 }
 
-// Reveal returns the text. Call it where the text goes on the wire, nowhere else.
-func (s String) Reveal() string {
-	if s.text == nil {
-		return ""
-	}
-	return *s.text
-}
+// Reveal returns the text. Call it where the text goes on the wire, nowhere
+// else, and once for each request: the next call may return another one.
+func (s String) Reveal() string { return RevealAll(s)[0] }
 
 // Empty reports whether there is no text.
-func (s String) Empty() bool { return s.text == nil }
+func (s String) Empty() bool { return s.held == nil }
 
 // Equal compares two secrets in a time that does not depend on where they differ.
 func (s String) Equal(o String) bool {

@@ -43,6 +43,9 @@ type Options struct {
 	// accepted. To replace a key, put the new one before the old one, and leave
 	// that out when no order made under it can be called back for any more.
 	Secrets []secret.String
+	// Renewed returns the keys as they are now, where they can be replaced while
+	// the door is open; nil: they stay what Secrets says.
+	Renewed func() []secret.String
 	// Verify checks the provider's own signature, where it has one. contentType
 	// is the bare media type, of a form or of JSON. Any error means that the
 	// provider did not send this; its text goes nowhere.
@@ -145,11 +148,14 @@ func New(l Ledger, q Queue, o Options) (*Door, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Renewed == nil {
+		o.Renewed = func() []secret.String { return o.Secrets }
+	}
 	o.Limits = o.Limits.withDefaults()
 	return &Door{
 		o: o, ledger: l, queue: q,
 		public: strings.TrimRight(public.String(), "/"), prefix: strings.TrimRight(public.Path, "/"),
-		keys:      newKeyring(o.Provider, o.Secrets),
+		keys:      newKeyring(o.Provider, o.Renewed),
 		strangers: newLimiter(o.Limits.Stranger, o.Limits.Tracked),
 		peers:     newLimiter(o.Limits.Peer, o.Limits.Tracked),
 		orders:    newLimiter(o.Limits.Order, o.Limits.Tracked),

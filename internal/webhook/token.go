@@ -44,29 +44,30 @@ func token(key secret.String, p messages.Provider, a address) string {
 	return lowerBase32.EncodeToString(mac.Sum(nil)[:tokenBytes])
 }
 
-// keyring makes tokens with its first key and accepts those of all.
+// keyring makes tokens with its first key and accepts those of all. It asks for
+// the keys each time, because they may have been replaced.
 type keyring struct {
 	provider messages.Provider
-	keys     []secret.String
+	keys     func() []secret.String
 	equal    func(a, b []byte) bool // in a time that does not depend on where they differ
 }
 
-func newKeyring(p messages.Provider, keys []secret.String) keyring {
+func newKeyring(p messages.Provider, keys func() []secret.String) keyring {
 	return keyring{provider: p, keys: keys, equal: hmac.Equal}
 }
 
 // short reports whether a key could be found by trying.
 func (k *keyring) short() bool {
-	return slices.ContainsFunc(k.keys, func(key secret.String) bool { return len(key.Reveal()) < shortestKey })
+	return slices.ContainsFunc(k.keys(), func(key secret.String) bool { return len(key.Reveal()) < shortestKey })
 }
 
-func (k *keyring) make(a address) string { return token(k.keys[0], k.provider, a) }
+func (k *keyring) make(a address) string { return token(k.keys()[0], k.provider, a) }
 
 // accepts compares with the tokens of all keys, also after one has matched:
 // the time it takes must not tell which of the keys is meant.
 func (k *keyring) accepts(a address, got string) bool {
 	found := false
-	for _, key := range k.keys {
+	for _, key := range k.keys() {
 		if k.equal([]byte(token(key, k.provider, a)), []byte(got)) {
 			found = true
 		}

@@ -119,7 +119,7 @@ var address = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://\S*`)
 // clean makes a text of the provider fit to travel on: short, and without
 // addresses or our key, should it be echoed.
 func (c *Client) clean(text string) string {
-	if key := c.key.Reveal(); key != "" {
+	for _, key := range c.key.Ever() {
 		text = strings.ReplaceAll(text, key, "***")
 		text = strings.ReplaceAll(text, url.QueryEscape(key), "***")
 	}

@@ -253,7 +253,8 @@ func bit(v bool) string {
 // It is sorted by name, so that a repeat has the same bytes. The path has no
 // slash at its end: a redirect would not be followed.
 func (c *Client) request(k call) providerhttp.Request {
-	header := http.Header{"API-LOGIN": {c.login.Reveal()}, "API-KEY": {c.key.Reveal()}}
+	account := secret.RevealAll(c.login, c.key)
+	header := http.Header{"API-LOGIN": {account[0]}, "API-KEY": {account[1]}}
 	if c.lang != "" {
 		header["API-LANG"] = []string{c.lang}
 	}

@@ -95,10 +95,8 @@ func (c *Client) clean(text string) string {
 
 // redact takes our credentials out of a text that is meant for the customer.
 func (c *Client) redact(text string) string {
-	for _, s := range []string{c.key.Reveal(), c.login.Reveal()} {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "***")
-		}
+	for _, s := range append(c.key.Ever(), c.login.Ever()...) {
+		text = strings.ReplaceAll(text, s, "***")
 	}
 	return text
 }

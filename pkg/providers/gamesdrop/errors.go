@@ -202,7 +202,7 @@ var address = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://\S*`)
 // on: addresses, and our token should it be echoed.
 func (c *Client) clean(text string) string {
 	text = address.ReplaceAllString(text, "[address]")
-	if token := c.token.Reveal(); token != "" {
+	for _, token := range c.token.Ever() {
 		text = strings.ReplaceAll(text, token, "***")
 	}
 	return providerhttp.Shorten(text)

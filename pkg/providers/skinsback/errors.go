@@ -214,7 +214,7 @@ var address = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://\S*`)
 // clean makes a text of the provider fit to travel on: short, and without
 // addresses or our secret, should it be echoed.
 func (c *Client) clean(text string) string {
-	if key := c.secret.Reveal(); key != "" {
+	for _, key := range c.secret.Ever() {
 		text = strings.ReplaceAll(text, key, "***")
 		text = strings.ReplaceAll(text, url.QueryEscape(key), "***")
 	}
