@@ -1,0 +1,136 @@
+package deploy_test
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/beltline-io/beltline/pkg/client"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/money"
+	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
+	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
+)
+
+// purchase is an order, and how its customer is called in the books of the shop.
+type purchase struct {
+	order client.Order
+	key   string
+}
+
+// oneOfEachKind is what is bought.
+func oneOfEachKind() []purchase {
+	rub := func(amount string) money.Money { return money.Must(amount, "RUB") }
+	usd := func(amount string) money.Money { return money.Must(amount, "USD") }
+	return []purchase{
+		{client.Order{ID: "topup", Params: messages.TopupParams{Login: "gabe", Amount: money.MustDecimal("100.50")}}, "gabe"},
+		{client.Order{ID: "gift-card", Params: messages.GiftCardParams{ServiceID: 5999, Email: "card@example.com"}, MaxCost: rub("600")}, "card@example.com"},
+		{client.Order{ID: "deposit", Params: messages.DepositParams{SteamID: "76561198827262011", TradeToken: "i1ArBZey"}}, "76561198827262011"},
+		{client.Order{
+			ID: "offer", Params: messages.OfferParams{OfferID: gamesdroptest.OfferPUBG, Email: "offer@example.com", GameUserID: "52357322414"}, MaxCost: rub("560.10"),
+		}, ""},
+		{client.Order{ID: "stars", Params: messages.TelegramStarsParams{Stars: 50, TelegramUser: "777000123"}, MaxCost: usd("100")}, ""},
+		{client.Order{ID: "exchange", Params: messages.ExchangeParams{
+			DirectionID: exchangertest.DirectionCard, Amount: money.MustDecimal("3000.00"), AmountSide: "give",
+			AccountTo: "TQ5NMqJjhpQGK7YJbESKtNCo86PJ89ujio", Fields: map[string]string{"cf6": "exchange@example.com"},
+		}}, "TQ5NMqJjhpQGK7YJbESKtNCo86PJ89ujio"},
+		{client.Order{ID: "payout", Params: messages.PartnerPayoutParams{MethodID: exchangertest.MethodUSDT, Account: "TPartner"}}, "TPartner"},
+	}
+}
+
+// buysOneOfEachKind places an order of each kind and follows it to its end.
+func (s *stage) buysOneOfEachKind() {
+	s.Helper()
+	c, err := client.Connect(client.Options{URL: s.here("setup", "setup", []string{s.Services["setup"].Environment["NATS_URL"]})[0], Tenant: "acme"})
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range oneOfEachKind() {
+		all.Go(func() {
+			if _, err := c.Submit(ctx, p.order); err != nil {
+				s.Errorf("%s: %v", p.order.ID, err)
+				return
+			}
+			if p.order.ID == "exchange" {
+				asks := func(e client.Event) bool { return e.Terminal() || e.Action != nil && e.Action.Confirm }
+				if _, err := c.WaitFor(ctx, p.order.ID, asks); err != nil {
+					s.Errorf("%s: %v", p.order.ID, err)
+					return
+				}
+				if _, err := c.Confirm(ctx, p.order.ID); err != nil {
+					s.Errorf("%s: %v", p.order.ID, err)
+				}
+			}
+			e, err := c.Wait(ctx, p.order.ID)
+			if err != nil || e.State != messages.Succeeded {
+				s.Errorf("%s: %v %+v", p.order.ID, err, e)
+			}
+		})
+	}
+	all.Wait()
+}
+
+var bought = regexp.MustCompile(`(?m)^\{"shop":.*"phase":"committed".*$`)
+
+// booksAgree reads from the shops' own books that everything was bought once.
+func (s *stage) booksAgree() {
+	s.Helper()
+	lines := bought.FindAllString(s.log("fakes"), -1)
+	if len(lines) != len(oneOfEachKind()) {
+		s.Errorf("%d purchases:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	for _, p := range oneOfEachKind() {
+		times := 0
+		for _, line := range lines {
+			if strings.Contains(line, `"order_key":"`+p.key+`"`) {
+				times++
+			}
+		}
+		if p.key != "" && times != 1 {
+			s.Errorf("%s was bought %d times:\n%s", p.order.ID, times, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+// isHealthy lets the doctor look, who may find nothing but what is explained.
+func (s *stage) isHealthy(explained ...string) {
+	s.Helper()
+	out, err := s.beltline("doctor", "--output", "json", "--monitor", "http://127.0.0.1:"+s.port("nats", "8222"),
+		"--providers", "balancesteam,skinsback,gamesdrop,exchanger")
+	if err != nil {
+		s.Errorf("%v\n%s", err, out)
+	}
+	looked := 0
+	for line := range strings.Lines(out) {
+		var f struct{ Severity, Check, Found, Do string }
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			s.Fatalf("%v: %s", err, line)
+		}
+		looked++
+		known := false
+		for _, e := range explained {
+			known = known || strings.Contains(f.Check+": "+f.Found, e)
+		}
+		if f.Severity != "ok" && !known {
+			s.Errorf("the doctor finds %s", line)
+		}
+	}
+	if looked < 10 {
+		s.Errorf("the doctor has looked at %d things only:\n%s", looked, out)
+	}
+}
+
+func TestCompose_OnOneNodeTheServicesRunAsTheyStandAndBuyOneOfEachKind(t *testing.T) {
+	t.Parallel()
+	s := perform(t, compose(t, nil, "compose.yaml", "fakes.yaml"), "fakes")
+	s.buysOneOfEachKind()
+	s.booksAgree()
+	s.isHealthy()
+}
