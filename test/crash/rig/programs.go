@@ -51,6 +51,7 @@ type member struct {
 	network  way    // between it and the servers; empty where it is connected directly
 
 	sound []string // its environment without faults
+	began int      // how much it had printed before the life of a case
 
 	mu    sync.Mutex
 	ready string // address of health
