@@ -11,7 +11,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		tripped: gauge("tripped", "1 while buying is stopped for all because the ledger is not the one that is remembered."),
-		stopped: gauge("stopped", "1 while this process buys nothing because of that, or because it looks like that."),
+		stopped: gauge("stopped", "1 while this process buys nothing, because buying is stopped for all or because the ledger looks to it as if it should be."),
 	}
 	if r != nil {
 		r.MustRegister(m.tripped, m.stopped)
