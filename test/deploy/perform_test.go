@@ -134,3 +134,14 @@ func TestCompose_OnOneNodeTheServicesRunAsTheyStandAndBuyOneOfEachKind(t *testin
 	s.booksAgree()
 	s.isHealthy()
 }
+
+func TestCompose_OnThreeNodesTheServicesRunInPairsAndBuyOneOfEachKind(t *testing.T) {
+	t.Parallel()
+	s := perform(t, compose(t, nil, "compose.yaml", "cluster.yaml", "fakes.yaml"), "fakes")
+	if len(s.running) != 3+5*2+1 {
+		t.Errorf("%d processes: three nodes, five pairs and the fakes were to run", len(s.running))
+	}
+	s.buysOneOfEachKind()
+	s.booksAgree()
+	s.isHealthy()
+}
