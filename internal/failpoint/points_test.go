@@ -19,6 +19,7 @@ import (
 // the process, or that let a request out.
 var writes = []string{
 	"Publish", "PublishMsg", "PublishAsync", "PublishMsgAsync", "Create", "Update", "Put", "PutString", "Delete", "Purge",
+	"SecureDeleteMsg",
 	"Ack", "DoubleAck", "AckSync", "Nak", "NakWithDelay", "Term", "TermWithReason",
 	"CreateStream", "UpdateStream", "CreateOrUpdateStream", "DeleteStream", "CreateConsumer", "UpdateConsumer",
 	"CreateOrUpdateConsumer", "DeleteConsumer", "CreateKeyValue", "UpdateKeyValue", "CreateOrUpdateKeyValue", "DeleteKeyValue",
@@ -57,6 +58,11 @@ var free = map[string]string{
 	"internal/pull/source.go s.nc.PublishRequest":           "asks for messages, which nothing keeps",
 	"internal/service/service.go s.nc.PublishMsg":           "the answer to a question, which nothing keeps",
 	"internal/fence/look.go js.Conn().RequestWithContext":   "a read",
+	"internal/lane/certain.go js.Conn().RequestWithContext": "a read",
+	"internal/order/record.go slices.Delete":                "a list in memory",
+	"pkg/client/ask.go c.nc.RequestWithContext":             "upstream's own, and a question, which nothing keeps",
+	"pkg/client/send.go s.c.js.PublishMsg":                  "upstream's own; its tests cut the connection there",
+	"pkg/client/watch.go c.js.CreateConsumer":               "upstream's own; its tests cut the connection there",
 	"pkg/providers/balancesteam/client.go c.http.Create":    "http.write stands in the client below",
 	"pkg/providers/gamesdrop/client.go c.http.Create":       "http.write stands in the client below",
 	"pkg/providers/skinsback/client.go c.http.Create":       "http.write stands in the client below",
@@ -66,7 +72,7 @@ var free = map[string]string{
 // pipeline are the folders whose programs may be killed. What upstream, people
 // and tests write is theirs to repeat.
 var pipeline = []string{
-	"internal/app", "internal/dispatcher", "internal/fence", "internal/lane", "internal/ledger", "internal/operator", "internal/order",
+	"internal/app", "internal/dispatcher", "internal/fence", "internal/forget", "internal/lane", "internal/ledger", "internal/operator", "internal/order",
 	"internal/orders", "internal/programs", "internal/providerhttp", "internal/pull", "internal/queue", "internal/ratelimit",
 	"internal/service", "internal/telemetry", "internal/topology", "internal/webhook", "internal/worker", "pkg",
 }

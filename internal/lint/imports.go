@@ -38,6 +38,7 @@ var direction = map[string][]string{
 	"internal/lane":              append([]string{"internal/logkey"}, port...),
 	"internal/ledger":            append([]string{"internal/logkey", "internal/telemetry", "internal/topology"}, port...),
 	"internal/fence":             append([]string{"internal/logkey", "internal/ledger", "internal/topology"}, port...),
+	"internal/forget":            append([]string{"internal/fence", "internal/ledger", "internal/order"}, port...),
 	"internal/service":           append([]string{"internal/logkey", "internal/telemetry"}, port...),
 	"internal/orders":            append([]string{"internal/logkey", "internal/ledger", "internal/service"}, port...),
 	"internal/query":             append([]string{"internal/logkey", "internal/lane", "internal/ratelimit", "internal/service"}, port...),
@@ -141,7 +142,7 @@ var confined = []library{
 	},
 	{"github.com/nats-io/nats.go", []string{
 		"internal/ledger", "internal/topology", "internal/queue", "internal/ratelimit", "internal/lane", "internal/pull", "internal/dispatcher",
-		"internal/fence", "internal/worker", "internal/orders", "internal/operator", "internal/service", "internal/query", "internal/webhook", "internal/doctor", "internal/app", "internal/natstest",
+		"internal/fence", "internal/forget", "internal/worker", "internal/orders", "internal/operator", "internal/service", "internal/query", "internal/webhook", "internal/doctor", "internal/app", "internal/natstest",
 		"internal/embedded", "cmd", "test", "pkg/client",
 	}, true, "everything else is told what it needs, without NATS"},
 	{"github.com/shopspring/decimal", []string{"pkg/money"}, false, "use pkg/money"},

@@ -71,10 +71,11 @@ func (s Settings) base(name, description string, subjects ...string) jetstream.S
 }
 
 // events is the ledger. Nothing ages out of it, and a full one refuses rather
-// than forgets. There is no rollup and no deletion of single messages, which
-// would change the last sequence that a compare-and-set expects. Purging by
-// subject stays allowed, because `beltline forget` must be able to erase a
-// finished order; who may purge is a matter of permissions.
+// than forgets. There is no rollup. Deleting single messages stays allowed,
+// because `beltline forget` must be able to erase a finished order, and only a
+// deletion overwrites what is on the disk; who may delete and purge is a matter
+// of permissions. One that was made with deny_delete keeps it: the server takes
+// no denial back.
 //
 // Reads by sequence may be answered by any replica (AllowDirect): an event
 // never changes. Reads of an order's last event must not use that way.
@@ -83,7 +84,6 @@ func (s Settings) events() jetstream.StreamConfig {
 	c.Retention = jetstream.LimitsPolicy
 	c.MaxBytes = s.EventsMaxBytes
 	c.Discard = jetstream.DiscardNew
-	c.DenyDelete = true
 	c.AllowDirect = true
 	c.Duplicates = ownWindow
 	return c
