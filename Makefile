@@ -102,7 +102,7 @@ directed: ## let processes die at each point in their code, one by one (POINTS=l
 	@mkdir -p .beltline
 	$(GO) run ./test/crash -directed -quiet 1s -results .beltline/crash.jsonl -points "$(POINTS)"
 
-# Each run has a seed and a store of its own. SWARM="-deaths 10 -open 600" changes
+# Each run has a seed and a store of its own. SWARM="-each 1" changes
 # the mixture, SWARM_RUNS= goes on for longer.
 SWARM_RUNS ?= 3
 SWARM ?=

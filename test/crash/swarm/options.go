@@ -51,13 +51,13 @@ func (o *Options) fill() error {
 	if o.Orders < 1 || o.Orders > maxOrders {
 		return fmt.Errorf("%d orders: a run has between 1 and %d", o.Orders, maxOrders)
 	}
-	o.Open, o.Workers, o.Dispatchers = either(o.Open, 300), either(o.Workers, 12), either(o.Dispatchers, 2)
-	o.Timeout, o.Heal, o.InFlight = either(o.Timeout, 400*time.Millisecond), either(o.Heal, 10*time.Minute), either(o.InFlight, 3)
+	o.Open, o.Workers, o.Dispatchers = either(o.Open, 400), either(o.Workers, 6), either(o.Dispatchers, 2)
+	o.Timeout, o.Heal, o.InFlight = either(o.Timeout, 500*time.Millisecond), either(o.Heal, 10*time.Minute), either(o.InFlight, 3)
 	if o.Deaths == 0 {
-		o.Deaths = 55
+		o.Deaths = 80
 	}
 	if o.Each == 0 {
-		o.Each = 0.5
+		o.Each = 0.25
 	}
 	if o.Progress == nil {
 		o.Progress = io.Discard
