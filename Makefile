@@ -53,6 +53,11 @@ lint: ## vet, gofmt, staticcheck and go mod tidy
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 
+# -count=1, because what is cached does not depend on files of another module.
+.PHONY: alerts
+alerts: ## evaluate the alert rules on made-up series (fetches Prometheus' engine)
+	cd test/observability/promql && $(GO) test -count=1 ./...
+
 .PHONY: check
 check: lint test race ## everything that must hold before a merge
 
