@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -178,12 +179,7 @@ func (t *task) read() error {
 	}
 	if t.cmd, err = messages.DecodeCommand(t.msg.Data()); err != nil {
 		if errors.Is(err, messages.ErrVersion) {
-			// A newer dispatcher during a rolling update: leave it to a newer worker,
-			// if there is one before long.
-			if t.o.Now().Sub(meta.Timestamp) < t.o.HoldDown {
-				t.log.Warn().Err(err).Str(logkey.Subject, t.msg.Subject()).Msg("command is of a version that this worker does not know; it is left to a newer one")
-				return &errLater{5 * time.Second, err.Error()}
-			}
+			return t.newer(err)
 		}
 		return &errUnprocessable{err.Error()}
 	}
@@ -207,6 +203,9 @@ func (t *task) load(ctx context.Context) (err error) {
 	if unreadable(err) {
 		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
 	}
+	if errors.Is(err, messages.ErrVersion) {
+		return t.newer(err)
+	}
 	if unreadable(err) {
 		return &errUnprocessable{"the ledger holds no such order: " + err.Error()}
 	}
@@ -220,10 +219,24 @@ func (t *task) load(ctx context.Context) (err error) {
 	if e.State == messages.Rejected || e.Forgotten() {
 		return nil
 	}
-	if t.order, err = messages.DecodeOrder(e.Order); err != nil {
-		return &errUnprocessable{"the order in the ledger cannot be read: " + err.Error()}
+	if !slices.Contains(messages.States(), e.State) {
+		return t.newer(fmt.Errorf("unknown state %q", e.State))
+	}
+	if t.order, err = messages.DecodeOrder(e.Order); err != nil { // a dispatcher has accepted it, so it knew how
+		return t.newer(fmt.Errorf("the order in the ledger cannot be read: %w", err))
 	}
 	return nil
+}
+
+// newer is what comes of what this worker does not know: a newer program wrote
+// it, in the middle of a rolling update. Nothing is guessed. It is left to a
+// newer worker, if there is one before long, and is a dead letter then.
+func (t *task) newer(err error) error {
+	if t.o.Now().Sub(t.meta.Timestamp) >= t.o.HoldDown {
+		return &errUnprocessable{err.Error()}
+	}
+	t.log.Warn().Err(err).Str(logkey.Subject, t.msg.Subject()).Msg("command is of a version that this worker does not know; it is left to a newer one")
+	return &errLater{5 * time.Second, err.Error()}
 }
 
 // unreadable: asking again will not help.
