@@ -75,6 +75,12 @@ LIMIT ?=
 bench-limit: ## the rate limit over real workers, every fault and 20,000 waiting orders (LIMIT=-quick)
 	$(GO) run ./test/limit $(LIMIT)
 
+# RESTART="-rate 30 -rounds 2" is for a slow machine.
+RESTART ?=
+.PHONY: bench-restart
+bench-restart: ## restart every program under load; fails where orders notice it, or take over 3 times as long (RESTART="-rate 30")
+	$(GO) run ./test/lifecycle $(RESTART)
+
 .PHONY: microbench
 microbench: ## the Go benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...

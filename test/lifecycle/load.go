@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const tenant = "acme"
+
+// load hands orders in at a steady rate and notes when each is done. It waits
+// for nobody: an order that takes long does not keep the next one back, or the
+// slow moments would hardly be measured.
+type load struct {
+	js   jetstream.JetStream
+	rate int
+
+	group  sync.WaitGroup
+	mu     sync.Mutex
+	orders []order
+	ended  int
+	more   chan struct{} // something has changed
+	fault  error
+}
+
+// order is one order: when it was handed in, and when which terminal event was
+// read.
+type order struct {
+	asked, done time.Time
+	state       string
+}
+
+// account is whose order it is at the shop, whatever its key there.
+func account(i int) string { return fmt.Sprintf("u%06d", i) }
+
+// body alternates between the shops.
+func body(i int) string {
+	if i%2 == 0 {
+		return fmt.Sprintf(`{"v":1,"id":"o-%d","provider":"balancesteam","kind":"topup","params":{"login":%q,"amount":"10.00"}}`, i, account(i))
+	}
+	return fmt.Sprintf(`{"v":1,"id":"o-%d","provider":"gamesdrop","kind":"offer","params":{"offer_id":1001,"email":"%s@example.com"},`+
+		`"max_cost":{"amount":"600.00","currency":"RUB"}}`, i, account(i))
+}
+
+// newLoad follows the events from now on.
+func newLoad(ctx context.Context, url string, rate int) (*load, func(), error) {
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	l := &load{js: js, rate: rate, more: make(chan struct{}, 1)}
+	consumer, err := js.OrderedConsumer(ctx, "EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"events.*." + tenant + ".>"}})
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	reading, err := consumer.Consume(l.read)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return l, func() { reading.Stop(); nc.Close() }, nil
+}
+
+// read takes an event.
+func (l *load) read(m jetstream.Msg) {
+	parts := strings.Split(m.Subject(), ".") // events.<provider>.<tenant>.<order_id>.<type>
+	i, err := strconv.Atoi(strings.TrimPrefix(parts[3], "o-"))
+	if err != nil || !terminal[parts[4]] {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i < len(l.orders) && l.orders[i].state == "" {
+		l.orders[i].done, l.orders[i].state = time.Now(), parts[4]
+		l.ended++
+	}
+	l.wake()
+}
+
+var terminal = map[string]bool{"succeeded": true, "failed": true, "rejected": true, "canceled": true, "expired": true}
+
+func (l *load) wake() {
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+
+// run hands orders in until ctx ends, and waits until they are stored.
+func (l *load) run(ctx context.Context) {
+	tick := time.NewTicker(time.Second / time.Duration(l.rate))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.group.Wait()
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		i := len(l.orders)
+		l.orders = append(l.orders, order{asked: time.Now()})
+		l.mu.Unlock()
+		l.group.Go(func() { l.submit(context.WithoutCancel(ctx), i) })
+	}
+}
+
+// submit hands an order in until it is stored.
+func (l *load) submit(ctx context.Context, i int) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		_, err := l.js.Publish(ctx, "orders."+tenant+".submit", []byte(body(i)))
+		switch {
+		case err == nil:
+			return
+		case ctx.Err() != nil:
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.fault = fmt.Errorf("order %d was not stored: %w", i, err)
+			return
+		}
+	}
+}
+
+// settle waits until every order has ended; false if it has not within patience.
+func (l *load) settle() bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		l.mu.Lock()
+		open := len(l.orders) - l.ended
+		l.mu.Unlock()
+		if open == 0 {
+			return true
+		}
+		select {
+		case <-l.more:
+		case <-late.C:
+			return false
+		}
+	}
+}
+
+// asked returns how many orders were handed in so far.
+func (l *load) asked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.orders)
+}

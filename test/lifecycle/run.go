@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// plan is what a run is asked to do.
+type plan struct {
+	rate   int // orders a second
+	before int // orders that are handed in before the first restart
+	rounds int // times that every program is restarted
+	log    io.Writer
+}
+
+// result is what a run has shown.
+type result struct {
+	orders, lost, twice, unbought int
+	states                        map[string]int
+	restarts                      int
+	before, during                spread
+}
+
+// spread is how long orders took.
+type spread struct {
+	n               int
+	p50, p99, worst time.Duration
+}
+
+// ratio is how much longer the slowest hundredth took while everything was
+// restarted.
+func (r result) ratio() float64 {
+	return float64(r.during.p99) / float64(max(r.before.p99, time.Millisecond))
+}
+
+// String tells it in lines.
+func (r result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d orders, %d restarts: %d lost, %d bought twice, %d told of and not bought; %v\n",
+		r.orders, r.restarts, r.lost, r.twice, r.unbought, r.states)
+	for _, s := range []struct {
+		name string
+		spread
+	}{{"before", r.before}, {"during", r.during}} {
+		fmt.Fprintf(&b, "%s: %5d orders, p50 %s, p99 %s, worst %s\n", s.name, s.n,
+			s.p50.Round(time.Millisecond), s.p99.Round(time.Millisecond), s.worst.Round(time.Millisecond))
+	}
+	fmt.Fprintf(&b, "p99 during the restarts is %.2f times that before", r.ratio())
+	return b.String()
+}
+
+// rollAll restarts everything under load and judges.
+func rollAll(ctx context.Context, p plan) (result, error) {
+	r, err := newRig(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	defer r.close()
+	l, stop, err := newLoad(ctx, r.server.URL(), p.rate)
+	if err != nil {
+		return result{}, err
+	}
+	defer stop()
+	loading, enough := context.WithCancel(ctx)
+	defer enough()
+	finished := make(chan struct{})
+	go func() { defer close(finished); l.run(loading) }()
+
+	// The first orders open connections and fill caches; they belong to neither.
+	warm := p.rate
+	if err := awaitTrue(ctx, "the load before", func() bool { return l.asked() >= warm+p.before }); err != nil {
+		return result{}, err
+	}
+	first, restarts := l.asked(), 0
+	for round := range p.rounds {
+		for _, program := range r.procs {
+			begin := time.Now()
+			if err := program.restart(ctx); err != nil {
+				return result{}, err
+			}
+			restarts++
+			_, _ = fmt.Fprintf(p.log, "round %d: %s was ready again after %s\n", round+1, program.Name, time.Since(begin).Round(time.Millisecond))
+		}
+	}
+	last := l.asked()
+	enough()
+	<-finished
+	if l.fault != nil {
+		return result{}, l.fault
+	}
+	l.settle() // what has not ended by then is judged as lost
+	return judge(r, l, warm, first, last, restarts), nil
+}
+
+// judge compares what upstream was told with the shops' books.
+func judge(r *rig, l *load, warm, first, last, restarts int) result {
+	bought := map[string]int{}
+	for _, p := range r.steam.Purchases() {
+		bought[p.LoginOrEmail]++
+	}
+	for _, p := range r.drop.Purchases() {
+		name, _, _ := strings.Cut(p.Email, "@")
+		bought[name]++
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	res := compare(l.orders, bought)
+	res.restarts, res.before, res.during = restarts, measure(l.orders[warm:first]), measure(l.orders[first:last])
+	return res
+}
+
+// compare holds what upstream was told of orders against how often each account
+// bought.
+func compare(orders []order, bought map[string]int) result {
+	res := result{orders: len(orders), states: map[string]int{}}
+	for i, o := range orders {
+		n := bought[account(i)]
+		res.states[o.state]++
+		if o.state == "" {
+			res.lost++
+		}
+		if n > 1 {
+			res.twice++
+		}
+		if (o.state == "succeeded") != (n > 0) {
+			res.unbought++
+		}
+	}
+	return res
+}
+
+func measure(orders []order) spread {
+	var took []time.Duration
+	for _, o := range orders {
+		if !o.done.IsZero() {
+			took = append(took, o.done.Sub(o.asked))
+		}
+	}
+	if len(took) == 0 {
+		return spread{}
+	}
+	slices.Sort(took)
+	at := func(share float64) time.Duration { return took[min(len(took)-1, int(share*float64(len(took))))] }
+	return spread{n: len(took), p50: at(.5), p99: at(.99), worst: took[len(took)-1]}
+}
