@@ -79,7 +79,7 @@ func (s *Shop) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	values, formErr := url.ParseQuery(string(body))
 	s.mu.Lock()
-	key := s.key
+	keys := append([]string{s.key}, s.stillAccepted...)
 	s.mu.Unlock()
 	switch {
 	case handle == nil:
@@ -88,7 +88,7 @@ func (s *Shop) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "<html>405 Method Not Allowed</html>", http.StatusMethodNotAllowed)
 	case kind != "application/x-www-form-urlencoded", err != nil, formErr != nil, r.URL.RawQuery != "":
 		s.refuseWith(w, "message", "bad request")
-	case len(values["apikey"]) != 1 || values.Get("apikey") != key:
+	case len(values["apikey"]) != 1 || !slices.Contains(keys, values.Get("apikey")):
 		s.refuseWith(w, "message", "apikey not a valid")
 	default:
 		handle(w, r, form(values))

@@ -77,10 +77,11 @@ type Shop struct {
 	options
 	door *providertest.Door
 
-	mu        sync.Mutex
-	prices    map[string]money.Decimal
-	refused   map[string]bool
-	purchases []Purchase
+	mu            sync.Mutex
+	stillAccepted []string // keys beside the one of the options
+	prices        map[string]money.Decimal
+	refused       map[string]bool
+	purchases     []Purchase
 }
 
 var _ http.Handler = (*Shop)(nil)
@@ -143,11 +144,12 @@ func (s *Shop) SetPrice(serviceID, price string) {
 	s.prices[serviceID] = money.MustDecimal(price)
 }
 
-// SetAPIKey changes the key that the shop expects: the old one is revoked.
-func (s *Shop) SetAPIKey(key string) {
+// SetAPIKey changes the key that the shop expects: the old one is revoked,
+// unless it is among those that are still accepted beside it.
+func (s *Shop) SetAPIKey(key string, still ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.key = key
+	s.key, s.stillAccepted = key, still
 }
 
 // Refuse makes the check of a login answer false.
