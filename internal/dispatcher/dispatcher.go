@@ -127,6 +127,7 @@ type Dispatcher struct {
 	sweeper  *sweep.Sweeper
 
 	consuming, draining atomic.Bool
+	missing             atomic.Bool // the consumer is gone from the server
 	inHand              pull.Hand
 }
 
@@ -157,6 +158,8 @@ func (d *Dispatcher) Ready() error {
 	switch {
 	case d.draining.Load():
 		return errors.New("draining")
+	case d.missing.Load():
+		return errors.New("the consumer of orders is missing: run `beltline setup`")
 	case !d.consuming.Load():
 		return errors.New("not consuming orders yet")
 	case !d.nc.IsConnected():

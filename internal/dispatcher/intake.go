@@ -27,6 +27,29 @@ func (d *Dispatcher) intake(ctx, work context.Context, c jetstream.Consumer) {
 			d.consuming.Store(false)
 			d.log.Warn().Err(err).Msg("reading orders was interrupted")
 			pause(ctx, d.pace.trouble)
+			d.refind(ctx, c)
+		}
+	}
+}
+
+// refind waits until the consumer is there, whoever has deleted it. The orders
+// lie in their stream meanwhile; but only setup makes it anew, so somebody must
+// be told.
+func (d *Dispatcher) refind(ctx context.Context, c jetstream.Consumer) {
+	for told := false; ; told = true {
+		asked, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := c.Info(asked)
+		cancel()
+		gone := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		d.missing.Store(gone)
+		if !gone { // or no answer, and reading finds out
+			return
+		}
+		if !told {
+			d.log.Error().Err(err).Msg("consumer of orders is missing; run `beltline setup`")
+		}
+		if !pause(ctx, d.pace.trouble) {
+			return
 		}
 	}
 }

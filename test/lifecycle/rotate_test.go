@@ -61,7 +61,7 @@ func (p *pages) await(t *testing.T, text string) string {
 	}
 }
 
-// run runs a program until the test ends.
+// run runs a program until the test ends. The end of the test is its signal.
 func run(t *testing.T, p app.Program, env map[string]string, reload <-chan os.Signal) *pages {
 	t.Helper()
 	log := &pages{more: make(chan struct{}, 1)}
