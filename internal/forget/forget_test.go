@@ -12,6 +12,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/forget"
+	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -176,6 +177,28 @@ func TestRun_AnOrderThatMovedSinceItWasFoundStaysWhole(t *testing.T) {
 		e.Close()
 		_ = x.Close()
 	}
+}
+
+func TestRun_AWriterThatKnowsTheOrderAsItWasIsToldThatItHasMoved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.done("a")
+	history, err := r.books.History(r.within(), tenant, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	for i := range history {
+		e, expected := *history[i].Event, uint64(0)
+		if e.N > 1 {
+			expected = history[i-1].Seq
+		}
+		e.Time = e.Time.Add(time.Second)
+		if _, err := r.books.Append(r.within(), &e, expected); !errors.Is(err, ledger.ErrConflict) {
+			t.Errorf("event %d again: %v", e.N, err)
+		}
+	}
+	r.forgotten("a")
 }
 
 // died ends a run at a step.

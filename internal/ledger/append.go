@@ -185,6 +185,8 @@ func (l *Ledger) refusalStands(a *attempt, last uint64) time.Duration {
 // or nil where there is none. Only one ever can be, so it settles the matter
 // either way. It may be some steps back from the order's last event, which is
 // at last (0 for none): somebody may have gone on from ours before we heard of it.
+// Before a tombstone the others were erased, or are about to be: it is the one
+// that settles the matter then, since nothing is stored after it either.
 func (l *Ledger) follower(ctx context.Context, a *attempt, patience time.Duration) (_ *raw, last uint64, err error) {
 	at, err := l.fromLeader(ctx, getRequest{LastFor: a.filter}, patience)
 	if errors.Is(err, ErrNotFound) {
@@ -196,6 +198,9 @@ func (l *Ledger) follower(ctx context.Context, a *attempt, patience time.Duratio
 	for err == nil {
 		if at.seq <= a.expected {
 			return nil, last, nil
+		}
+		if at.tombstone() {
+			return at, last, nil
 		}
 		var prev uint64
 		if prev, err = at.previous(); err != nil {

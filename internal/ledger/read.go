@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,7 +61,7 @@ func (l *Ledger) History(ctx context.Context, tenant, orderID string) ([]Entry, 
 		if prev, err = r.previous(); err != nil {
 			break
 		}
-		if prev == 0 || e.Event.Forgotten() {
+		if prev == 0 || r.tombstone() {
 			slices.Reverse(all)
 			return all, nil
 		}
@@ -126,6 +127,9 @@ func (r *raw) previous() (uint64, error) {
 	}
 	return prev, nil
 }
+
+// tombstone reports whether it is all that is left of an order that was erased.
+func (r *raw) tombstone() bool { return strings.HasSuffix(r.subject, "."+string(messages.Forgotten)) }
 
 // traced are the headers of its trace.
 func (r *raw) traced() nats.Header {
