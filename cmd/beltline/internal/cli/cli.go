@@ -70,6 +70,8 @@ type root struct {
 
 	Accounts accountsCommand `cmd:"" help:"Make an account on NATS for every role: what each may do, the keys, and how its program connects."`
 
+	Forget forgetCommand `cmd:"" help:"Export finished orders to a file and erase them from the ledger."`
+
 	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
 	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
 }
