@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,14 +69,24 @@ type source struct {
 	refusals int       // since the server last kept to a request
 }
 
+// apiPrefix is where the API of JetStream is asked, with the dot that the
+// library leaves out where it was told another place than its own.
+func apiPrefix(js jetstream.JetStream) string {
+	o, p := js.Options(), jetstream.DefaultAPIPrefix
+	switch {
+	case o.APIPrefix != "":
+		p = o.APIPrefix
+	case o.Domain != "":
+		p = "$JS." + o.Domain + ".API"
+	}
+	return strings.TrimSuffix(p, ".") + "."
+}
+
 // listen opens the ear for answers; nothing is asked yet. take must not wait.
 func listen(js jetstream.JetStream, c jetstream.Consumer, take func(jetstream.Msg)) (*source, error) {
-	info, prefix := c.CachedInfo(), js.Options().APIPrefix
-	if prefix == "" {
-		prefix = jetstream.DefaultAPIPrefix
-	}
+	info := c.CachedInfo()
 	s := &source{
-		nc: js.Conn(), subject: prefix + "CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name, take: take,
+		nc: js.Conn(), subject: apiPrefix(js) + "CONSUMER.MSG.NEXT." + info.Stream + "." + info.Name, take: take,
 		ended: make(chan struct{}), wake: make(chan struct{}, 1), failed: make(chan error, 1), heard: time.Now(),
 	}
 	var err error
