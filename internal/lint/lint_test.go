@@ -195,6 +195,34 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"docs/providers.md":                      "| Moon |\n",
 		},
 	},
+	"requests leave by the client of the providers only": {
+		bad: map[string]string{
+			"internal/worker/a.go":         library + "import \"net/http\"\n\nvar _, _ = http.Get(\"x\")\n",
+			"internal/webhook/a.go":        library + "import \"net/http\"\n\nvar _ = &http.Client{}\n",
+			"pkg/providers/skinsback/a.go": library + "import \"net\"\n\nvar _ = net.Dialer{}\n",
+			"cmd/beltline/a.go":            "// Command a.\npackage main\n\nimport \"net/http\"\n\nvar _ = http.DefaultClient\n",
+		},
+		good: map[string]string{
+			"internal/providerhttp/a.go":                 library + "import \"net/http\"\n\nvar _ = &http.Transport{}\n",
+			"internal/worker/a_test.go":                  library + "import \"net/http\"\n\nvar _ = http.DefaultClient\n",
+			"pkg/providers/skinsback/skinsbacktest/a.go": library + "import \"net/http\"\n\nvar _ = &http.Client{}\n",
+			"test/bench/a.go":                            library + "import \"net/http\"\n\nvar _ = http.DefaultClient\n",
+			"internal/webhook/b.go":                      library + "import \"net/http\"\n\nvar _ = &http.Server{}\n",
+		},
+	},
+	"TLS takes no certificate unseen and no old version": {
+		bad: map[string]string{
+			"a/a.go":      library + "import \"crypto/tls\"\n\nvar _ = &tls.Config{}\n",
+			"a/b.go":      library + "import \"crypto/tls\"\n\nvar _ = tls.Config{MinVersion: tls.VersionTLS10}\n",
+			"a/c_test.go": library + "import \"crypto/tls\"\n\nvar _ = tls.Config{InsecureSkipVerify: true}\n",
+			"a/d.go":      library + "import \"crypto/tls\"\n\nfunc f(c *tls.Config) { c.InsecureSkipVerify = true }\n",
+		},
+		good: map[string]string{
+			"a/a.go":      library + "import \"crypto/tls\"\n\nvar _ = &tls.Config{ServerName: \"x\", MinVersion: tls.VersionTLS12}\n",
+			"a/b.go":      library + "import \"crypto/tls\"\n\nvar _ = tls.Config{MinVersion: tls.VersionTLS13}\n",
+			"a/c_test.go": library + "import \"crypto/tls\"\n\nvar _ = tls.Config{}\n",
+		},
+	},
 	"every test that a document names exists": {
 		bad:  map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsLost`\n"},
 		good: map[string]string{"docs/guarantees.md": "shown by `TestOrder_IsKept`\n", "a/a_test.go": library + "func TestOrder_IsKept() {}\n"},

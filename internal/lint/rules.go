@@ -9,7 +9,7 @@ type Rule struct {
 
 // Rules lists every rule.
 func Rules() []Rule {
-	return []Rule{
+	return append(security(), []Rule{
 		{
 			Name:  "packages import only what lies below them",
 			Why:   "a cycle of ideas is found long before the compiler finds one of packages",
@@ -75,5 +75,5 @@ func Rules() []Rule {
 			Why:   "a promise whose test is gone is only a sentence",
 			Check: namedTests,
 		},
-	}
+	}...)
 }
