@@ -278,6 +278,11 @@ func (s *stage) awaitReady(self string) {
 			at := s.served(self)
 			return at != "" && answers(s.Context(), "http://"+at+"/readyz")
 		})
+		for _, path := range []string{"/healthz", "/metrics"} {
+			if !answers(s.Context(), "http://"+s.served(self)+path) {
+				s.Errorf("%s does not answer at %s", self, path)
+			}
+		}
 	}
 }
 
