@@ -346,22 +346,36 @@ func (s *stage) log(self string) string {
 	return text
 }
 
-// end ends everything in the order in which a person would. A program that is
-// asked to end has to drain in the time that it is given.
+// end ends everything in the order in which a person would. A program has to
+// drain in the time that its service is given.
 func (s *stage) end() {
 	stop := func(servers bool) {
 		var group sync.WaitGroup
 		for self, p := range s.running {
 			name, _, _ := strings.Cut(self, "#")
-			if (s.Services[name].program() == "") == servers {
-				group.Go(func() { p.Terminate(patience) })
+			if (s.Services[name].program() == "") != servers || !p.Running() {
+				continue
 			}
+			grace, err := time.ParseDuration(s.Services[name].StopGracePeriod)
+			drains := strings.HasPrefix(name, "worker-") || name == "dispatcher"
+			if err != nil && drains {
+				s.Errorf("%s is given no time to end: %v", name, err)
+			}
+			group.Go(func() {
+				p.Terminate(max(grace, time.Second))
+				if text, err := p.Output.Text(); drains && (err != nil || !stopped.MatchString(text)) {
+					s.Errorf("%s did not drain in %s: %v\n%s", self, grace, err, text)
+				}
+			})
 		}
 		group.Wait()
 	}
 	stop(false)
 	stop(true)
 }
+
+// stopped is what a program says last when it has drained.
+var stopped = regexp.MustCompile(`"exit":0,.*"message":"stopped"\}\s*$`)
 
 // beltline runs the command line with the settings that setup has.
 func (s *stage) beltline(args ...string) (stdout string, err error) {
