@@ -166,6 +166,19 @@ func TestDoor_AnUnreadableOrderKeepsTheCallbackForAHuman(t *testing.T) {
 	}
 }
 
+// Somebody may have paid for an order that was erased: no worker could record it.
+func TestDoor_ACallbackForAnErasedOrderIsKeptForAHuman(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	d := open(t, &script{entry: &ledger.Entry{Seq: 9, Event: &messages.Event{
+		N: 4, Type: messages.Forgotten, State: messages.Succeeded, Tenant: tenant, OrderID: "o-1", Provider: provider, Kind: messages.Deposit,
+	}}}, r.queue)
+	d.post(t, path(t, d.Door, "o-1"), signed("success", "77")).is(t, http.StatusOK)
+	if dead := r.dead(t); len(dead) != 1 || dead[0].Header.Get(messages.HeaderReason) != "unknown_order" || len(r.commands(t, "o-1")) != 0 {
+		t.Errorf("dead letters %+v", dead)
+	}
+}
+
 func TestDoor_APanicIsAnsweredAndTellsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

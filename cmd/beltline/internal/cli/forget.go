@@ -37,7 +37,7 @@ func (*forgetCommand) Help() string {
 		"Each order is whole or forgotten whatever happens; what a run that was cut short has left, the next one finishes. " +
 		"It looks through the whole ledger, and may run while orders are worked on; do not run setup meanwhile.\n\n" +
 		"What is erased is overwritten on the disk, unless " + messages.StreamEvents + " was made with deny_delete: then it stays in the server's files until these are written anew. " +
-		"Dead letters, backups and logs of upstream are not touched.\n\n" +
+		"On a cluster the logs by which the servers replicate hold it until they are compacted. Dead letters, backups and what upstream keeps are not touched.\n\n" +
 		"Exit codes: 0 done, 1 not done, or not for all, 2 wrong usage, 130 cut short by a signal.\n\n" +
 		"Examples:\n\n" +
 		"  beltline forget --older-than 90d --export 2026-11.jsonl --by ada --dry-run\n" +
