@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	sigsjson "sigs.k8s.io/json"
 )
 
 // kustomization is what a kustomization.yaml of ours may say.
@@ -249,9 +249,10 @@ func decoded(o object) (into any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	return into, dec.Decode(into)
+	// As the API server does: encoding/json would take a name in other letters,
+	// which the server drops.
+	unknown, err := sigsjson.UnmarshalStrict(body, into)
+	return into, errors.Join(append(unknown, err)...)
 }
 
 // serviceMonitor is what ours says of the Prometheus operator's type.
@@ -314,6 +315,13 @@ func TestStrict_SeesATypingMistake(t *testing.T) {
 	t.Parallel()
 	for _, dir := range overlays {
 		for _, o := range build(t, filepath.Join(deployDir, "k8s", dir)) {
+			for _, field := range []string{"metadatas", "Metadata"} {
+				broken := maps.Clone(o)
+				broken[field] = object{}
+				if _, err := decoded(broken); err == nil {
+					t.Errorf("%s %s may have a field %s", kindOf(o), nameOf(o), field)
+				}
+			}
 			spec, ok := o["spec"].(object)
 			if !ok {
 				continue
