@@ -31,6 +31,7 @@ func (t *task) carryOut(ctx context.Context) error {
 		err := ask(follower, asked, t.purchase(t.referenceOf(t.recordedN())))
 		cancel()
 		c.HTTP = t.records()
+		t.metrics.answered(customers, err)
 		e := providers.AsError(err)
 		switch {
 		case err == nil:

@@ -48,6 +48,7 @@ func (t *task) lookup(ctx context.Context) (answer providers.Answer, seconds []p
 	n := t.recordedN()
 	if t.entry.Event.Kind != messages.Deposit {
 		answer, err = t.provider.Lookup(ctx, t.purchase(t.referenceOf(n)))
+		t.metrics.answered(lookingUp, err)
 		return answer, nil, err
 	}
 	all := t.lookupAll(ctx, n)
@@ -84,6 +85,7 @@ func (t *task) lookupAll(ctx context.Context, n int) []watched {
 			p.Ref = ref // the ids known of the order are the other one's
 		}
 		w.answer, w.err = t.provider.Lookup(ctx, p)
+		t.metrics.answered(lookingUp, w.err)
 		if w.err != nil {
 			w.answer = providers.Answer{Ref: ref}
 			if i < n-1 {

@@ -9,12 +9,14 @@ import (
 
 	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // metrics of one worker. Labels are bounded: no order, no tenant.
 type metrics struct {
 	calls, conflicts, panics, dead prometheus.Counter
 	lane                           *prometheus.GaugeVec
+	answers                        *prometheus.CounterVec
 	lateness                       prometheus.Histogram
 }
 
@@ -33,6 +35,16 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 			Help: "1 for the state that the provider's lane is in, as this worker knows it: open, closed, probing, or paused (closed until an operator opens it).",
 		}, []string{"state"}),
 	}
+	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "beltline", Subsystem: "worker", Name: "answers_total", ConstLabels: labels,
+		Help: "What asking the provider came to, by step (prepare, place, lookup, customer) and class: ok, or that of the error as it was understood.",
+	}, []string{"step", "class"})
+	for _, s := range []step{preparing, placing, lookingUp, customers} {
+		m.answers.WithLabelValues(string(s), answeredOK)
+		for class := providers.Ambiguous; class <= providers.Invalid; class++ {
+			m.answers.WithLabelValues(string(s), class.String())
+		}
+	}
 	m.laneIs(lane.State{State: lane.Open})
 	m.lateness = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "beltline", Subsystem: "worker", Name: "timer_lateness_seconds",
@@ -40,9 +52,31 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 	})
 	if r != nil {
-		r.MustRegister(m.lateness, m.calls, m.conflicts, m.panics, m.dead, m.lane)
+		r.MustRegister(m.lateness, m.calls, m.conflicts, m.panics, m.dead, m.lane, m.answers)
 	}
 	return m
+}
+
+// step is what the provider is asked for.
+type step string
+
+const (
+	preparing step = "prepare"
+	placing   step = "place"
+	lookingUp step = "lookup"
+	customers step = "customer" // confirmations and cancels
+)
+
+// answeredOK stands where an error would have its class.
+const answeredOK = "ok"
+
+// answered counts what asking the provider came to.
+func (m *metrics) answered(s step, err error) {
+	class := answeredOK
+	if err != nil {
+		class = providers.AsError(err).Class.String()
+	}
+	m.answers.WithLabelValues(string(s), class).Inc()
 }
 
 // lanePaused is the state of a lane that only an operator opens, for the metrics.

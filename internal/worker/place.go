@@ -141,6 +141,7 @@ func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
 		return providers.Plan{}, err
 	}
 	plan, err := t.provider.Prepare(t.recording(ctx), t.purchase(t.reference()))
+	t.metrics.answered(preparing, err)
 	if err != nil {
 		return plan, err
 	}
@@ -331,6 +332,7 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 	ctx, span := telemetry.Call(ctx, "place", string(t.o.Provider))
 	defer span.End()
 	answer, err := t.provider.Place(t.recording(ctx), t.purchase(reference), plan)
+	t.metrics.answered(placing, err)
 	if err != nil {
 		span.Failed(providers.AsError(err).Class.String())
 	}

@@ -249,6 +249,8 @@ func (p *pipeline) tellsWhatHappened(gathered map[string]*family) {
 		{"beltline_worker_lane_state", 1, []string{"provider=exchanger", "state=paused"}},
 		{"beltline_worker_lane_state", 0, []string{"provider=exchanger", "state=open"}},
 		{"beltline_worker_lane_state", 1, []string{"provider=gamesdrop", "state=open"}},
+		{"beltline_worker_answers_total", 1, []string{"provider=balancesteam", "step=place", "class=ambiguous"}},
+		{"beltline_worker_answers_total", 1, []string{"provider=gamesdrop", "step=place", "class=ok"}},
 		{"beltline_worker_creates_total", 1, []string{"provider=balancesteam"}},
 		{"beltline_dispatcher_sweeping", 1, nil},
 		{"beltline_ready", 1, []string{"provider=gamesdrop", "program=worker-gamesdrop"}},

@@ -75,8 +75,8 @@ func buyingScenes() map[string]scene {
 			[]string{asked("1700000000+60x240")},
 		},
 		"BeltlineProviderErrors": {
-			[]string{requests("answered", "0+60x240"), requests("ambiguous", "0+30x240")},
-			[]string{requests("answered", "0+60x240"), requests("ambiguous", "0+5x240"), requests("rejected", "0+600x240")},
+			[]string{answers("ok", "0+60x240"), answers("ambiguous", "0+20x240"), answers("blocked", "0+10x240")},
+			[]string{answers("ok", "0+60x240"), answers("ambiguous", "0+5x240"), answers("rejected", "0+600x240")},
 		},
 		"BeltlineProviderSlow": {
 			[]string{took("5", "0+80x240"), took("10", "0+90x240"), took("20", "0+100x240"), took("+Inf", "0+100x240")},
@@ -95,6 +95,10 @@ func asked(values string) string {
 
 func requests(class, values string) string {
 	return `beltline_provider_request_seconds_count{` + drop + `,op="buy",class="` + class + `"} ` + values
+}
+
+func answers(class, values string) string {
+	return `beltline_worker_answers_total{` + drop + `,step="place",class="` + class + `"} ` + values
 }
 
 func took(le, values string) string {
