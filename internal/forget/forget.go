@@ -189,7 +189,7 @@ func (e *Eraser) batch(ctx context.Context, rows []*row, export *Export, s *Summ
 	var forgotten []*row
 	for _, x := range ready {
 		e.o.at("tombstone")
-		seq, err := e.ledger.Append(ctx, x.tombstone, x.last.Seq)
+		seq, err := e.bury(ctx, x.tombstone, x.last.Seq)
 		switch {
 		case err == nil:
 			x.row.tombstone = seq
@@ -204,6 +204,17 @@ func (e *Eraser) batch(ctx context.Context, rows []*row, export *Export, s *Summ
 	erased, err := e.erase(ctx, forgotten)
 	s.Erased += erased
 	return err
+}
+
+// bury stores a tombstone. It goes on for a while after ctx has ended: one that
+// is stored after the next run has looked would not be counted by it.
+func (e *Eraser) bury(ctx context.Context, tombstone *messages.Event, expected uint64) (uint64, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*once)
+	defer cancel()
+	return e.ledger.Append(ctx, tombstone, expected)
 }
 
 // examine reads the whole order and makes its tombstone.

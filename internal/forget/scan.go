@@ -85,7 +85,7 @@ func (e *Eraser) Find(ctx context.Context) (*Found, error) {
 		if err != nil {
 			return nil, fmt.Errorf("forget: %w", err)
 		}
-		_, err = order.Forget(last.Event, e.o.Now(), e.o.By)
+		err = order.Forgettable(last.Event, e.o.Now())
 		switch {
 		case last.Seq != r.last():
 			found.Kept["it has moved"]++

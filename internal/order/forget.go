@@ -9,7 +9,7 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// ErrKept is returned by [Forget] for an order that must stay as it is.
+// ErrKept is returned by [Forget] and [Forgettable] for an order that must stay as it is.
 var ErrKept = errors.New("the order must be kept")
 
 // Forget makes the last event of an order that is to be erased: what the
@@ -19,8 +19,8 @@ var ErrKept = errors.New("the order must be kept")
 // Of what the provider and upstream have said only the cost stays: every other
 // text may name a person, and the caller has exported it all.
 func Forget(last *messages.Event, at time.Time, by string) (*messages.Event, error) {
-	if why := kept(last, at); why != "" {
-		return nil, fmt.Errorf("%w: %s", ErrKept, why)
+	if err := Forgettable(last, at); err != nil {
+		return nil, err
 	}
 	e := &messages.Event{
 		N: last.N + 1, Type: messages.Forgotten, State: last.State, Time: messages.Stamp(at),
@@ -38,6 +38,14 @@ func Forget(last *messages.Event, at time.Time, by string) (*messages.Event, err
 		e.Kind = last.Kind
 	}
 	return e, nil
+}
+
+// Forgettable returns nil where [Forget] would make an event, at less cost.
+func Forgettable(last *messages.Event, at time.Time) error {
+	if why := kept(last, at); why != "" {
+		return fmt.Errorf("%w: %s", ErrKept, why)
+	}
+	return nil
 }
 
 // kept says why an order must not be erased at that time; empty where it may.
