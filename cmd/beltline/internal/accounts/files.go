@@ -187,7 +187,7 @@ func (o Options) writeContext(r Role) error {
 // cannot be read without the first of them.
 func serverKeys(file string) error {
 	// The first letter keeps the server from reading a number.
-	text := fmt.Sprintf("BELTLINE_JS_KEY=k%s%s\nBELTLINE_ROUTE_PASSWORD=p%s%s\n", rand.Text(), rand.Text(), rand.Text(), rand.Text())
+	text := fmt.Sprintf("BELTLINE_STORE_DIR=/var/lib/beltline-nats\nBELTLINE_JS_KEY=k%s%s\nBELTLINE_ROUTE_PASSWORD=p%s%s\n", rand.Text(), rand.Text(), rand.Text(), rand.Text())
 	err := create(file, []byte(text))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
