@@ -7,12 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -120,6 +122,25 @@ func TestRecord_OurSecretsAreMaskedInEveryFormTheyAreEchoedIn(t *testing.T) {
 		if strings.Contains(text, form) {
 			t.Errorf("%s stands in %s", form, text)
 		}
+	}
+}
+
+// The answer to a request with the old key may come when the new one is in use.
+func TestRecord_AReplacedSecretIsStillMasked(t *testing.T) {
+	t.Parallel()
+	key := secret.New(ourKey)
+	request := buying("", "{}")
+	request.Disclose = providerhttp.Disclose([]string{"message"}, nil, key)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secret.Replace(time.Now(), secret.Change{Of: key, By: secret.New("another-key-of-ours")})
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"message":"your key `+r.Header.Get("Authorization")+` is not another-key-of-ours"}`)
+	}))
+	t.Cleanup(s.Close)
+	request.URL = s.URL + "/api/buy"
+	r, text := recorded(t, allowed(t), newClient(t, longTimeout), request, false)
+	if !strings.Contains(r.Answer.Text, "your key *** is not ***") || strings.Contains(text, ourKey) || strings.Contains(text, "another-key") {
+		t.Error(text)
 	}
 }
 

@@ -392,3 +392,36 @@ func TestH10_BothKeysAreAcceptedWhileOneReplacesTheOther(t *testing.T) {
 	after.post(t, path(t, before.Door, "o-1"), signed("success", "2")).is(t, http.StatusNotFound)
 	before.post(t, path(t, during.Door, "o-3"), signed("success", "2")).is(t, http.StatusNotFound)
 }
+
+// An address that was made before must be understood after a key was replaced in
+// the process that runs, and one that leaked must be of no use any more.
+func TestH10_AKeyIsReplacedInADoorThatIsOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.order(t, "o-1")
+	r.order(t, "o-2")
+	list := []secret.String{secret.New("the old key, long enough")}
+	var mu sync.Mutex
+	replace := func(keys ...string) {
+		mu.Lock()
+		defer mu.Unlock()
+		list = nil
+		for _, k := range keys {
+			list = append(list, secret.New(k))
+		}
+	}
+	d := r.open(t, func(o *webhook.Options) {
+		o.Secrets = list
+		o.Renewed = func() []secret.String { mu.Lock(); defer mu.Unlock(); return list }
+	})
+	old := path(t, d.Door, "o-1")
+	replace("the new key, long enough", "the old key, long enough")
+	d.post(t, old, signed("success", "1")).is(t, http.StatusOK)
+	made := path(t, d.Door, "o-2")
+	if made == old || path(t, d.Door, "o-1") == old {
+		t.Error("new addresses are still made with the old key")
+	}
+	replace("the new key, long enough")
+	d.post(t, made, signed("success", "1")).is(t, http.StatusOK)
+	d.post(t, old, signed("success", "2")).is(t, http.StatusNotFound)
+}
