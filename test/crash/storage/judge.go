@@ -62,6 +62,11 @@ func (t *trial) judge(ctx context.Context, out *outcome) error {
 	if err != nil {
 		return err
 	}
+	forgotten := len(lost) > 0 && t.forgotten(lost)
+	erased := map[string]bool{}
+	for _, f := range lost {
+		erased[strings.Split(f.subject, ".")[3]] = true
+	}
 	bought := t.shops.purchases()
 	for _, i := range t.known() {
 		out.Orders++
@@ -69,7 +74,9 @@ func (t *trial) judge(ctx context.Context, out *outcome) error {
 		out.Purchases += n
 		if n > i.most {
 			out.Twice++
-			if !t.control {
+			// Where nobody is left who was told, and the shop takes no key, nothing
+			// in the world says that it was bought.
+			if unknowable := forgotten && erased[i.id] && i.provider == messages.BalanceSteam; !t.control && !unknowable {
 				out.violate("%s: %s sold to %s %d times", i.id, i.provider, i.account, n)
 			}
 		}
@@ -77,7 +84,7 @@ func (t *trial) judge(ctx context.Context, out *outcome) error {
 	}
 	switch {
 	case t.control:
-	case out.Lost > 0 && !out.Tripped && t.forgotten(lost):
+	case !out.Tripped && forgotten:
 		out.Forgotten = true
 	case out.Lost > 0 && !out.Tripped:
 		out.violate("%d acknowledged events are gone and the fence is silent, the first at %d: %s, to %s", len(lost), lost[0].seq, lost[0].subject, lost[0].by)

@@ -70,7 +70,7 @@ func TestStorage_NothingIsBoughtTwiceAndTheFenceTripsWhereTheLedgerHasLost(t *te
 			if len(out.Violations) > 0 {
 				t.Errorf("%s; the evidence is in %s", strings.Join(out.Violations, "\n"), out.Dir)
 			}
-			if c.must && !out.Tripped || c.never && out.Tripped {
+			if c.must && !out.Tripped && !out.Forgotten || c.never && out.Tripped {
 				t.Errorf("tripped: %t, %s", out.Tripped, strings.Join(out.Reasons, "; "))
 			}
 			if out.Purchases < firstOrders/2 || out.Acked < firstOrders {
