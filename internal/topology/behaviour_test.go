@@ -137,30 +137,39 @@ func TestLedger_RefusesEveryHeaderPower(t *testing.T) {
 	}
 }
 
-func TestLedger_ASingleEventCannotBeDeletedButAnOrderCanBeForgotten(t *testing.T) {
+// Only a deletion overwrites what is on the disk. A ledger of the time when it
+// was denied keeps that, and can be purged.
+func TestLedger_AnOrderCanBeErasedEventByEventAndAnOlderLedgerCanBePurged(t *testing.T) {
 	t.Parallel()
-	js := natstest.Start(t).JS(t)
-	setUp(t, js, small())
-	for _, order := range []string{"o-1", "o-2"} {
-		for _, typ := range []messages.Type{messages.Accepted, messages.Failed} {
-			if _, err := js.Publish(t.Context(), messages.EventSubject(messages.GamesDrop, "acme", order, typ), nil); err != nil {
-				t.Fatal(err)
+	for _, older := range []bool{false, true} {
+		js := natstest.Start(t).JS(t)
+		if older {
+			config := small().Streams()[0]
+			config.DenyDelete = true
+			natstest.CreateStream(t, js, config)
+		}
+		setUp(t, js, small())
+		for _, order := range []string{"o-1", "o-2"} {
+			for _, typ := range []messages.Type{messages.Accepted, messages.Failed} {
+				if _, err := js.Publish(t.Context(), messages.EventSubject(messages.GamesDrop, "acme", order, typ), nil); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-	}
-	s, err := js.Stream(t.Context(), messages.StreamEvents)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.DeleteMsg(t.Context(), 1); err == nil {
-		t.Error("an event was deleted")
-	}
-	if err := s.Purge(t.Context(), jetstream.WithPurgeSubject(messages.OrderEvents("acme", "o-1"))); err != nil {
-		t.Fatal(err)
-	}
-	info, err := s.Info(t.Context())
-	if err != nil || info.State.Msgs != 2 || info.State.LastSeq != 4 {
-		t.Errorf("after forgetting o-1: %+v, %v", info.State, err)
+		s, err := js.Stream(t.Context(), messages.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SecureDeleteMsg(t.Context(), 1); (err != nil) != older {
+			t.Errorf("older is %v, and deleting says %v", older, err)
+		}
+		if err := s.Purge(t.Context(), jetstream.WithPurgeSubject(messages.OrderEvents("acme", "o-1")), jetstream.WithPurgeSequence(2)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := s.Info(t.Context())
+		if err != nil || info.State.Msgs != 3 || info.State.LastSeq != 4 || info.State.FirstSeq != 2 {
+			t.Errorf("after erasing the first event of o-1: %+v, %v", info.State, err)
+		}
 	}
 }
 
