@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,8 +35,9 @@ type load struct {
 // order is one order: when it was handed in, and when which terminal event was
 // read.
 type order struct {
-	asked, done time.Time
-	state       string
+	asked, stored, done time.Time
+	state               string
+	way                 string // the events, each with the time since it was handed in
 }
 
 // account is whose order it is at the shop, whatever its key there.
@@ -77,16 +81,21 @@ func newLoad(ctx context.Context, url string, rate int) (*load, func(), error) {
 func (l *load) read(m jetstream.Msg) {
 	parts := strings.Split(m.Subject(), ".") // events.<provider>.<tenant>.<order_id>.<type>
 	i, err := strconv.Atoi(strings.TrimPrefix(parts[3], "o-"))
-	if err != nil || !terminal[parts[4]] {
+	if err != nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i < len(l.orders) && l.orders[i].state == "" {
-		l.orders[i].done, l.orders[i].state = time.Now(), parts[4]
-		l.ended++
+	if i >= len(l.orders) {
+		return
 	}
-	l.wake()
+	o := &l.orders[i]
+	o.way += fmt.Sprintf(" %s +%s", parts[4], time.Since(o.asked).Round(time.Millisecond))
+	if terminal[parts[4]] && o.state == "" {
+		o.done, o.state = time.Now(), parts[4]
+		l.ended++
+		l.wake()
+	}
 }
 
 var terminal = map[string]bool{"succeeded": true, "failed": true, "rejected": true, "canceled": true, "expired": true}
@@ -125,6 +134,9 @@ func (l *load) submit(ctx context.Context, i int) {
 		_, err := l.js.Publish(ctx, "orders."+tenant+".submit", []byte(body(i)))
 		switch {
 		case err == nil:
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.orders[i].stored = time.Now()
 			return
 		case ctx.Err() != nil:
 			l.mu.Lock()
@@ -159,4 +171,16 @@ func (l *load) asked() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.orders)
+}
+
+// tellSlowest writes down on which part of their way the slowest orders were.
+func (l *load) tellSlowest(w io.Writer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slowest := slices.Clone(l.orders)
+	slices.SortFunc(slowest, func(a, b order) int { return cmp.Compare(b.done.Sub(b.asked), a.done.Sub(a.asked)) })
+	for _, o := range slowest[:min(3, len(slowest))] {
+		_, _ = fmt.Fprintf(w, "slow: handed in at %s, stored +%s,%s\n",
+			o.asked.Format(time.TimeOnly), o.stored.Sub(o.asked).Round(time.Millisecond), o.way)
+	}
 }

@@ -11,9 +11,10 @@ import (
 
 // plan is what a run is asked to do.
 type plan struct {
-	rate   int // orders a second
-	before int // orders that are handed in before the first restart
-	rounds int // times that every program is restarted
+	rate   int           // orders a second
+	before int           // orders that are handed in before the first restart
+	rounds int           // times that every program is restarted
+	every  time.Duration // from the beginning of one restart to that of the next, at least
 	log    io.Writer
 }
 
@@ -76,14 +77,18 @@ func rollAll(ctx context.Context, p plan) (result, error) {
 		return result{}, err
 	}
 	first, restarts := l.asked(), 0
+	pace := time.NewTicker(max(p.every, time.Millisecond))
+	defer pace.Stop()
 	for round := range p.rounds {
 		for _, program := range r.procs {
 			begin := time.Now()
 			if err := program.restart(ctx); err != nil {
 				return result{}, err
 			}
+			took := time.Since(begin)
+			<-pace.C
 			restarts++
-			_, _ = fmt.Fprintf(p.log, "round %d: %s was ready again after %s\n", round+1, program.Name, time.Since(begin).Round(time.Millisecond))
+			_, _ = fmt.Fprintf(p.log, "round %d: %s was ready again after %s\n", round+1, program.Name, took.Round(time.Millisecond))
 		}
 	}
 	last := l.asked()
@@ -93,6 +98,7 @@ func rollAll(ctx context.Context, p plan) (result, error) {
 		return result{}, l.fault
 	}
 	l.settle() // what has not ended by then is judged as lost
+	l.tellSlowest(p.log)
 	return judge(r, l, warm, first, last, restarts), nil
 }
 
