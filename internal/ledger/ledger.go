@@ -226,7 +226,7 @@ func (l *Ledger) newBackoff() *backoff {
 
 // pause waits, and reports false if ctx ended first.
 func (b *backoff) pause(ctx context.Context) bool {
-	d := b.next/2 + rand.N(b.next) //nolint:gosec // spreads load, guards nothing
+	d := b.next/2 + rand.N(b.next) // #nosec G404 -- spreads load, guards nothing
 	b.next, b.patience = min(2*b.next, longestPause), min(2*b.patience, b.limit)
 	t := time.NewTimer(d)
 	defer t.Stop()

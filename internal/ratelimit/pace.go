@@ -174,7 +174,7 @@ func (s *Shared) serve(ctx context.Context) {
 			s.putBack(w)
 			return
 		default: // due, and the server has not let it go yet
-			pause(ctx, refusedPause+rand.N(refusedPause))
+			pause(ctx, refusedPause+rand.N(refusedPause)) // #nosec G404 -- spreads load, guards nothing
 		}
 		w = s.stillWanted(w)
 	}

@@ -337,7 +337,7 @@ func earlier(a, b time.Time) time.Time {
 // together do not come back together.
 func jitter(at, now time.Time) time.Time {
 	if wait := at.Sub(now); wait > 0 {
-		return at.Add(time.Duration(rand.Int64N(int64(wait)/10 + 1))) //nolint:gosec // spreads load, guards nothing
+		return at.Add(time.Duration(rand.Int64N(int64(wait)/10 + 1))) // #nosec G404 -- spreads load, guards nothing
 	}
 	return at
 }

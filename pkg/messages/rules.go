@@ -16,7 +16,7 @@ import (
 // Patterns are written so that Go and ECMA-262 (JSON Schema) read them alike.
 const (
 	noControl      = `^[^\x00-\x1f\x7f-\x9f]*$`
-	tokenPattern   = `^[A-Za-z0-9_-]{1,64}$`
+	tokenPattern   = `^[A-Za-z0-9_-]{1,64}$` // #nosec G101 -- of subjects; no credential
 	emailPattern   = `^[^@\x00-\x20\x7f-\x9f]+@[^@\x00-\x20\x7f-\x9f]+\.[^@\x00-\x20\x7f-\x9f]+$`
 	urlPattern     = `^https?://[!-~]+$`
 	xkeyPattern    = `^X[A-Z2-7]{55}$`

@@ -2,7 +2,7 @@ package skinsback
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the provider's choice; HMAC-SHA1 is not broken by collisions
+	"crypto/sha1" // #nosec G505 -- the provider's choice; HMAC-SHA1 is not broken by collisions
 	"encoding/hex"
 	"maps"
 	"slices"

@@ -148,7 +148,7 @@ func doorAddresses(ctx context.Context, n int) (free []string, err error) {
 	var lc net.ListenConfig
 	for range looks {
 		var l net.Listener
-		l, err = lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstDoor+mathrand.IntN(doors)))) //nolint:gosec // any will do
+		l, err = lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(firstDoor+mathrand.IntN(doors)))) // #nosec G404 -- any will do
 		if err != nil {
 			continue
 		}
