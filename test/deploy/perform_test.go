@@ -3,11 +3,13 @@ package deploy_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -67,7 +69,7 @@ func (s *stage) buys(orders []purchase) {
 	var all sync.WaitGroup
 	for _, p := range orders {
 		all.Go(func() {
-			if _, err := c.Submit(ctx, p.order); err != nil {
+			if err := submit(ctx, c, p.order); err != nil {
 				s.Errorf("%s: %v", p.order.ID, err)
 				return
 			}
@@ -88,6 +90,24 @@ func (s *stage) buys(orders []purchase) {
 		})
 	}
 	all.Wait()
+}
+
+// submit submits an order until it is stored, as upstream has to while a leader
+// is being elected: to submit it again never buys it again.
+func submit(ctx context.Context, c *client.Client, o client.Order) error {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_, err := c.Submit(ctx, o)
+		if !errors.Is(err, client.ErrNotStored) && !errors.Is(err, client.ErrFateUnknown) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 var bought = regexp.MustCompile(`(?m)^\{"shop":.*"phase":"committed".*$`)

@@ -24,42 +24,6 @@ import (
 // patience is for what must come; a loaded machine is not a broken one.
 const patience = 4 * time.Minute
 
-// built are the programs, and a nats-server of the version that the module pins.
-var built struct {
-	sync.Once
-	dir string
-	err error
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if built.dir != "" {
-		_ = os.RemoveAll(built.dir)
-	}
-	os.Exit(code)
-}
-
-// binary returns the path of a program, built at the first call.
-func binary(t *testing.T, name string) string {
-	t.Helper()
-	built.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "beltline-deploy-"); built.err == nil {
-			built.err = procs.Build(context.Background(), built.dir, append([]string{procs.NATSServer}, mains(t)...)...)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, name)
-}
-
-func mains(t *testing.T) (paths []string) {
-	for _, name := range commands(t) {
-		paths = append(paths, "./cmd/"+name)
-	}
-	return paths
-}
-
 // stage is a project whose services run as processes of this machine. What a
 // container would add is left out: its root, its limits, its network, in the
 // place of which every address in a command, a variable or a configuration file
@@ -219,14 +183,33 @@ func (s *stage) port(host, port string) string {
 	return ""
 }
 
+// given are the ports that a stage of this process has, though nobody may listen
+// on them yet.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// free reports whether ports that follow each other are free, and takes them.
 func (s *stage) free(first, n int) bool {
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
+	}
 	var lc net.ListenConfig
-	for i := range n {
-		l, err := lc.Listen(s.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+i)))
+	for port := first; port < first+n; port++ {
+		if given.ports[port] {
+			return false
+		}
+		l, err := lc.Listen(s.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			return false
 		}
-		defer func() { _ = l.Close() }() // at the end: all of them must be free at once
+		_ = l.Close()
+	}
+	for port := first; port < first+n; port++ {
+		given.ports[port] = true
 	}
 	return true
 }
