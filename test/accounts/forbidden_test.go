@@ -203,7 +203,7 @@ func (r *rig) forbidden() {
 	for role, may := range allowed() {
 		var mine []string
 		for _, subject := range all {
-			if !slices.ContainsFunc(may, func(pattern string) bool { return matches(pattern, subject) }) {
+			if !fits(may, subject) {
 				mine = append(mine, subject)
 			}
 		}

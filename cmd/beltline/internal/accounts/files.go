@@ -157,7 +157,7 @@ type context struct {
 // writeContext writes how a role connects, keeping the servers of before where
 // none are named.
 func (o Options) writeContext(r Role) error {
-	c := context{URL: "nats://127.0.0.1:4222"}
+	c := o.servers()
 	body, err := os.ReadFile(r.Context)
 	if err == nil {
 		err = json.Unmarshal(body, &c)
@@ -181,6 +181,20 @@ func (o Options) writeContext(r Role) error {
 		return err
 	}
 	return replace(r.Context, append(body, '\n'), secretPerm)
+}
+
+// servers is what the contexts that are there say of the servers: somebody who
+// comes later connects to the same ones.
+func (o Options) servers() context {
+	if there, err := filepath.Glob(filepath.Join(o.Dir, "*"+contextEnd)); err == nil {
+		for _, file := range there {
+			var c context
+			if body, err := os.ReadFile(file); err == nil && json.Unmarshal(body, &c) == nil && c.URL != "" {
+				return context{URL: c.URL, CA: c.CA}
+			}
+		}
+	}
+	return context{URL: "nats://127.0.0.1:4222"}
 }
 
 // serverKeys makes the keys of the server itself, once: what is on its disk

@@ -20,7 +20,7 @@ func (*accountsCommand) Help() string {
 	return "Makes an account for every role: the dispatcher, each worker, setup, the operator, each tenant, and the server's own. " +
 		"The keys (seeds of nkeys, mode 0600) and a context for each program lie beside " + accounts.File + ". It needs no server.\n\n" +
 		"Run it again as often as you like, and with further tenants: keys that are there stay, and nothing changes for the others. " +
-		"A server takes over what has changed with `nats-server --signal reload`. To take an account away, delete its files and run it again.\n\n" +
+		"A server takes over what has changed with `nats-server --signal reload`, given twice: it joins a new account to the others the second time. To take an account away, delete its files and run it again.\n\n" +
 		"Exit codes: 0 made, 1 not made, 2 wrong usage.\n\n" +
 		"Example:\n\n  beltline accounts --dir nats --tenant acme --tenant shop2 --url tls://nats.example.com:4222 --ca nats/tls/ca.pem"
 }
