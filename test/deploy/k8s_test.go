@@ -342,6 +342,7 @@ func TestKubernetes_CallbacksReachTheDoorOfTheirWorker(t *testing.T) {
 func TestKubernetes_WorkersFollowTheWorkWithinTheRateOfTheirProvider(t *testing.T) {
 	t.Parallel()
 	c := overlay(t, "production")
+	account := holdsStreams(t)
 	for _, p := range messages.Providers() {
 		name := "worker-" + string(p)
 		s, d := c.scaled[name], c.deployments[name]
@@ -352,7 +353,7 @@ func TestKubernetes_WorkersFollowTheWorkWithinTheRateOfTheirProvider(t *testing.
 			t.Errorf("%s: two decide how many there are", name)
 		}
 		m := s.Spec.Triggers[0].Metadata
-		if s.Spec.Triggers[0].Type != "nats-jetstream" || m.Stream != messages.StreamCommands || m.Consumer != p.PlaceConsumer() || m.Lag == "" || m.Endpoint == "" || m.Account == "" {
+		if s.Spec.Triggers[0].Type != "nats-jetstream" || m.Stream != messages.StreamCommands || m.Consumer != p.PlaceConsumer() || m.Lag == "" || m.Endpoint == "" || m.Account != account {
 			t.Errorf("%s follows %+v", name, s.Spec.Triggers[0])
 		}
 		loaded, err := load(t, name, nil, withSecrets(t, c.environ(d.Spec.Template.Spec.Containers[0]), "/run/secrets/"))

@@ -3,7 +3,9 @@ package deploy_test
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -44,4 +46,21 @@ func mains(t *testing.T) (paths []string) {
 		paths = append(paths, "./cmd/"+name)
 	}
 	return paths
+}
+
+var holder = regexp.MustCompile(`(\w+): \{\s+jetstream: enabled`)
+
+// holdsStreams is the account that holds the streams, as `beltline accounts`
+// makes it.
+func holdsStreams(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), binary(t, "beltline"), "accounts", "--dir", dir).CombinedOutput(); err != nil { //nolint:gosec // our own program
+		t.Fatalf("%v\n%s", err, out)
+	}
+	found := holder.FindStringSubmatch(read(t, filepath.Join(dir, "accounts.conf")))
+	if found == nil {
+		t.Fatal("no account holds streams")
+	}
+	return found[1]
 }
