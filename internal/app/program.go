@@ -65,8 +65,9 @@ type Process struct {
 }
 
 // ThisProcess returns the surroundings of the running process. Signals of
-// termination are caught from here on.
+// termination are caught from here on, and it leaves no core behind.
 func ThisProcess() Process {
+	harden()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	environ := make(map[string]string)
@@ -85,7 +86,6 @@ func ThisProcess() Process {
 func Main(p Program) {
 	proc := ThisProcess()
 	proc.Reload = hangups(proc.Terminal)
-	harden()
 	os.Exit(p.Execute(context.Background(), proc))
 }
 
