@@ -212,6 +212,7 @@ func (r *rig) forbidden() {
 	}
 	r.t.Logf("forbidden: %d of %d refused, %d answered", refused, tried, answered)
 	r.deaf()
+	r.diverted()
 	if err := unchanged(before, r.holdings()); err != nil {
 		r.t.Errorf("something was changed: %v", err)
 	}
