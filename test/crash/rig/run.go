@@ -267,6 +267,7 @@ func (r *run) settle(ctx context.Context) {
 	r.say("waiting for the last order")
 	if r.up.awaitSettled(ctx) {
 		r.history.Settled = time.Now()
+		r.up.awaitTaken(ctx)
 	}
 }
 

@@ -293,6 +293,23 @@ func (u *upstream) awaitSettled(ctx context.Context) bool {
 	})
 }
 
+// awaitTaken waits until every message of upstream was taken: what contradicts
+// an order that has ended may be in the hands of a dispatcher that has died, and
+// comes back after its ack wait only.
+func (u *upstream) awaitTaken(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 3*takenAgain)
+	defer cancel()
+	for ctx.Err() == nil {
+		if s, err := u.js.Stream(ctx, "ORDERS"); err == nil && s.CachedInfo().State.Msgs == 0 {
+			return
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// takenAgain is after how long a dispatcher that has died loses what it had in hand.
+const takenAgain = 10 * time.Second
+
 // final counts the orders that have ended or are the operator's.
 func (u *upstream) final(some []*plan) (n int) {
 	u.mu.Lock()
