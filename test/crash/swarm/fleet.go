@@ -43,8 +43,7 @@ type replica struct {
 
 // owner is what is known of a life afterwards.
 type owner struct {
-	life  *life.Life
-	death time.Time // zero while it lives
+	life *life.Life
 }
 
 // fleet is all lives of a run.
