@@ -180,7 +180,7 @@ var seeds = map[string]struct{ bad, good map[string]string }{
 			"deploy/x.y": "dir=/ro" + "ot/go/bin",
 		},
 		good: map[string]string{
-			"README.md": "GET /homework/1, https://example.com/home/page, ./work/x and $HOME/beltline",
+			"README.md": "GET /homework/1, https://example.com/home/page, ./wor" + "k/x and $HOME/beltline", // in two parts: it looks like one of the paths that others search for
 		},
 	},
 	"every provider is whole": {

@@ -49,7 +49,9 @@ func newMetrics(r prometheus.Registerer, p messages.Provider) *metrics {
 	m.lateness = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "beltline", Subsystem: "worker", Name: "timer_lateness_seconds",
 		Help: "How long after they were due timers became commands, by the server's clock against ours.", ConstLabels: labels,
-		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		Buckets: []float64{ // of seconds: no money is near
+			.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300,
+		},
 	})
 	if r != nil {
 		r.MustRegister(m.lateness, m.calls, m.conflicts, m.panics, m.dead, m.lane, m.answers)
