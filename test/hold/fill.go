@@ -17,6 +17,7 @@ import (
 
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/skinsback/skinsbacktest"
+	"github.com/beltline-io/beltline/test/hold/beside"
 )
 
 const (
@@ -38,7 +39,7 @@ const (
 // filling puts orders on hold: it submits them, has each customer give skins
 // that are held as soon as there is a page to give them on, and calls back.
 type filling struct {
-	*system
+	*beside.System
 	ids   chan string   // of orders to submit
 	paid  chan string   // references whose customers have paid
 	slots chan struct{} // orders on their way
@@ -56,17 +57,17 @@ type filling struct {
 // fill returns when n orders are on hold, with the time it took. Orders that a
 // slow machine has put off are counted beside them: polling is out of the way,
 // so they come too late to be waited for.
-func (s *system) fill(ctx context.Context, n int) (took time.Duration, putOff int, err error) {
+func fill(ctx context.Context, s *beside.System, n int) (took time.Duration, putOff int, err error) {
 	if n == 0 {
 		return 0, 0, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f := &filling{
-		system: s, n: n, ids: make(chan string), paid: make(chan string, ahead), slots: make(chan struct{}, ahead),
+		System: s, n: n, ids: make(chan string), paid: make(chan string, ahead), slots: make(chan struct{}, ahead),
 		known: make(map[string]bool, n), done: make(chan struct{}), err: make(chan error, 1), ended: ctx.Done(),
 	}
-	stop, err := s.follow(ctx, jetstream.DeliverNewPolicy, f.take, messages.ActionRequired, messages.OnHold)
+	stop, err := s.Follow(ctx, jetstream.DeliverNewPolicy, f.take, messages.ActionRequired, messages.OnHold)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -106,7 +107,7 @@ func (f *filling) submitAll(ctx context.Context) {
 		}
 		select {
 		case id := <-f.ids:
-			if err := f.submit(ctx, id); err != nil && ctx.Err() == nil {
+			if err := f.Submit(ctx, id); err != nil && ctx.Err() == nil {
 				f.fail(err)
 			}
 			f.submitted.Add(1)
@@ -142,7 +143,7 @@ func (f *filling) watch(ctx context.Context, group *sync.WaitGroup) error {
 		missing := f.n - int(held)
 		if rounds++; rounds > 10 || missing > max(f.n/10, ahead) {
 			return fmt.Errorf("of %d orders %d were submitted, %d opened, %d called back for and %d on hold; %s\n%s",
-				f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, f.queues(ctx), f.worker.tail())
+				f.n, f.submitted.Load(), f.opened.Load(), f.called.Load(), held, queues(ctx, f.System), f.Worker.Tail())
 		}
 		say("  %d orders were put off; others are submitted in their stead", missing)
 		for range missing {
@@ -163,13 +164,13 @@ func (f *filling) leave() {
 }
 
 // queues tells what waits where, for whoever must find out why it does.
-func (s *system) queues(ctx context.Context) string {
+func queues(ctx context.Context, s *beside.System) string {
 	var told []string
 	for stream, names := range map[string][]string{
 		messages.StreamOrders: {"dispatcher"}, messages.StreamCommands: {messages.SkinsBack.PlaceConsumer(), messages.SkinsBack.FollowConsumer()},
 	} {
 		for _, name := range names {
-			c, err := s.js.Consumer(ctx, stream, name)
+			c, err := s.JS.Consumer(ctx, stream, name)
 			if err != nil {
 				told = append(told, name+": "+err.Error())
 				continue
@@ -198,7 +199,7 @@ func (f *filling) take(m jetstream.Msg) {
 	if a.Type == messages.ActionRequired {
 		f.opened.Add(1)
 		select {
-		case f.paid <- referenceOf(m):
+		case f.paid <- beside.ReferenceOf(m):
 		case <-f.ended:
 		}
 		return
@@ -225,7 +226,7 @@ func (f *filling) call(ctx context.Context, number int) {
 		case <-ctx.Done():
 			return
 		case reference := <-f.paid:
-			err := f.shop.Hold(reference, "20.05")
+			err := f.Shop.Hold(reference, "20.05")
 			if err == nil {
 				err = f.callBack(ctx, caller, reference)
 			}
@@ -239,11 +240,11 @@ func (f *filling) call(ctx context.Context, number int) {
 
 // callBack repeats until the call was taken, as a shop that cares does.
 func (f *filling) callBack(ctx context.Context, caller *http.Client, reference string) error {
-	hook, err := f.shop.Webhook(reference)
+	hook, err := f.Shop.Webhook(reference)
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(beside.Patience); ; {
 		status, err := post(ctx, caller, hook)
 		switch {
 		case err == nil && status == http.StatusOK:
@@ -253,7 +254,7 @@ func (f *filling) callBack(ctx context.Context, caller *http.Client, reference s
 		case time.Now().After(deadline):
 			return fmt.Errorf("the callback was not taken: status %d, %w", status, err)
 		}
-		pause(ctx, again)
+		beside.Pause(ctx, again)
 	}
 }
 
@@ -269,14 +270,4 @@ func post(ctx context.Context, caller *http.Client, hook skinsbacktest.Webhook) 
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode, resp.Body.Close()
-}
-
-// pause waits for t, or until ctx ends.
-func pause(ctx context.Context, t time.Duration) {
-	timer := time.NewTimer(t)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

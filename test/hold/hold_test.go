@@ -29,8 +29,8 @@ func TestHold_MeasuresEverythingOnFewOrders(t *testing.T) {
 	if r.Orders != 40 || r.Fill <= 0 || r.Latency.Orders != 3 || r.Latency.P50 <= 0 || r.Noise.P99 <= 0 {
 		t.Errorf("the latency of new orders: %+v, %+v", r.Noise, r.Latency)
 	}
-	if len(r.Memory) != len(names) || len(r.Idle.Programs) != len(names) {
-		t.Errorf("%d programs are weighed and %d timed, not %d", len(r.Memory), len(r.Idle.Programs), len(names))
+	if len(r.Memory) != 3 || len(r.Idle.Programs) != 3 {
+		t.Errorf("%d programs are weighed and %d timed, not %d", len(r.Memory), len(r.Idle.Programs), 3)
 	}
 	for _, m := range r.Memory {
 		if m.Loaded.RSS <= 0 || m.Loaded.Heap <= 0 || m.Empty.RSS <= 0 || m.Empty.Heap <= 0 {
@@ -67,21 +67,5 @@ func TestHold_RefusesWhatItCannotMeasure(t *testing.T) {
 		if o.check() == nil {
 			t.Errorf("%s is taken", name)
 		}
-	}
-}
-
-func TestHold_TheIntervalHoldsARatioThatIsTheSameInEveryPair(t *testing.T) {
-	t.Parallel()
-	var loaded, empty []float64
-	for i := range 100 {
-		empty = append(empty, float64(i+1))
-		loaded = append(loaded, 1.5*float64(i+1))
-	}
-	low, high := interval(loaded, empty)
-	if low < 1.499 || high > 1.501 {
-		t.Errorf("[%f, %f] of a ratio of 1.5", low, high)
-	}
-	if s := spreadOf(empty); s.P50 != 50 || s.P99 != 99 || s.Max != 100 {
-		t.Errorf("%+v of 1 to 100", s)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/pkg/providers/skinsback/skinsbacktest"
+	"github.com/beltline-io/beltline/test/hold/beside"
 )
 
 // options say what is measured.
@@ -61,13 +62,9 @@ func (o options) check() error {
 	return nil
 }
 
-// syncLine is what the server's configuration says of it.
-func (o options) syncLine() string {
-	if o.sync == "always" {
-		return "  sync_interval: always\n"
-	}
-	return ""
-}
+// quiet keeps polling out of the way: nothing is asked of the shop that its
+// callbacks do not cause. What goes wrong is then tried again in an hour.
+var quiet = map[string]string{"POLL_FIRST": "1h", "POLL_MAX": "24h"}
 
 func run(ctx context.Context, o options, w io.Writer) (err error) {
 	if err := o.check(); err != nil {
@@ -86,19 +83,20 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 	}()
 	say("building the programs")
 	programs := filepath.Join(dir, "bin")
-	if err := build(ctx, programs); err != nil {
+	if err := beside.Build(ctx, programs, "./cmd/dispatcher", "./cmd/worker-skinsback", beside.Server); err != nil {
 		return err
 	}
 	// One shop serves both, so that its books weigh on both alike.
 	shop := skinsbacktest.New()
 	defer shop.Close()
-	loaded, err := start(ctx, "loaded", programs, o, shop)
-	defer loaded.stop()
+	plan := beside.Plan{Programs: programs, Always: o.sync == "always", Shop: shop, Hooks: true}
+	loaded, err := beside.Start(ctx, "loaded", plan)
+	defer loaded.Stop()
 	if err != nil {
 		return err
 	}
-	empty, err := start(ctx, "empty", programs, o, shop)
-	defer empty.stop()
+	empty, err := beside.Start(ctx, "empty", plan)
+	defer empty.Stop()
 	if err != nil {
 		return err
 	}
@@ -113,29 +111,29 @@ func run(ctx context.Context, o options, w io.Writer) (err error) {
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 // measure takes all figures, on both systems in turn.
-func measure(ctx context.Context, o options, loaded, empty *system) (report, error) {
+func measure(ctx context.Context, o options, loaded, empty *beside.System) (report, error) {
 	r := report{Orders: o.orders, Sync: o.sync}
-	both := []*system{loaded, empty}
+	both := []*beside.System{loaded, empty}
 	var err error
 	say("new orders while both systems are empty")
-	if r.Noise, err = compare(ctx, loaded, empty, o.probes, o.gap, "noise-"); err != nil {
+	if r.Noise, err = beside.Compare(ctx, loaded, empty, o.probes, o.gap, "noise-"); err != nil {
 		return r, err
 	}
 	say("putting %d orders on hold", o.orders)
-	if err := loaded.renew(ctx, quiet); err != nil {
+	if err := loaded.Renew(ctx, quiet); err != nil {
 		return r, err
 	}
-	if r.Fill, r.PutOff, err = loaded.fill(ctx, o.orders); err != nil {
+	if r.Fill, r.PutOff, err = fill(ctx, loaded, o.orders); err != nil {
 		return r, err
 	}
 	for _, s := range both { // from now on with the default times again
-		if err := errors.Join(s.renew(ctx, nil), s.settled(ctx)); err != nil {
+		if err := errors.Join(s.Renew(ctx, nil), s.Settled(ctx)); err != nil {
 			return r, err
 		}
 	}
 	say("new orders beside %d on hold", o.orders)
-	profiled := loaded.profile(ctx, o.profiles, o.idle)
-	if r.Latency, err = compare(ctx, loaded, empty, o.probes, o.gap, "new-"); err != nil {
+	profiled := loaded.Profile(ctx, o.profiles, o.idle)
+	if r.Latency, err = beside.Compare(ctx, loaded, empty, o.probes, o.gap, "new-"); err != nil {
 		return r, err
 	}
 	if err := <-profiled; err != nil {
@@ -145,91 +143,53 @@ func measure(ctx context.Context, o options, loaded, empty *system) (report, err
 	if r.Idle, err = idle(ctx, loaded, empty, o.idle); err != nil {
 		return r, err
 	}
-	if r.Memory, err = weigh(ctx, loaded, empty, "since it was filled"); err != nil {
+	if r.Memory, err = beside.Weigh(ctx, loaded, empty, "since it was filled"); err != nil {
 		return r, err
 	}
-	if r.Disk, err = size(loaded, empty); err != nil {
+	if r.Disk, err = beside.Size(loaded, empty); err != nil {
 		return r, err
 	}
 	say("restarting everything, %d times each way", o.restarts)
-	if r.Restarts, err = restarts(ctx, loaded, empty, o.restarts); err != nil {
+	if r.Restarts, err = beside.Restarts(ctx, loaded, empty, o.restarts); err != nil {
 		return r, err
 	}
 	if o.restarts > 0 {
-		again, err := weigh(ctx, loaded, empty, "after a restart")
+		again, err := beside.Weigh(ctx, loaded, empty, "after a restart")
 		r.Memory = append(r.Memory, again...)
 		return r, err
 	}
 	return r, nil
 }
 
-// names of the programs, in the order of system.processes.
-var names = []string{"nats-server", "dispatcher", "worker"}
-
-// weigh reads the memory of all programs.
-func weigh(ctx context.Context, loaded, empty *system, when string) ([]memories, error) {
-	var all []memories
-	for i, name := range names {
-		a, err := loaded.processes()[i].memory(ctx)
-		if err != nil {
-			return nil, err
-		}
-		b, err := empty.processes()[i].memory(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, memories{When: when, Program: name, Loaded: a, Empty: b})
-	}
-	return all, nil
-}
-
-// size reads the size of all streams.
-func size(loaded, empty *system) ([]stored, error) {
-	a, err := loaded.disk()
-	if err != nil {
-		return nil, err
-	}
-	b, err := empty.disk()
-	if err != nil {
-		return nil, err
-	}
-	all, sum := []stored(nil), stored{Stream: "all"}
-	for _, name := range streams(a) {
-		all = append(all, stored{Stream: name, Loaded: a[name], Empty: b[name]})
-		sum.Loaded, sum.Empty = sum.Loaded+a[name], sum.Empty+b[name]
-	}
-	return append(all, sum), nil
-}
-
 // idle measures what the programs compute while nobody asks anything of them.
-func idle(ctx context.Context, loaded, empty *system, d time.Duration) (idling, error) {
-	looked, err := loaded.looks(ctx)
+func idle(ctx context.Context, loaded, empty *beside.System, d time.Duration) (idling, error) {
+	looked, err := loaded.Looks(ctx)
 	if err != nil {
 		return idling{}, err
 	}
-	all := append(loaded.processes(), empty.processes()...)
+	all := append(loaded.Processes(), empty.Processes()...)
 	before := make([]time.Duration, len(all))
 	for i, p := range all {
-		if before[i], err = p.cpu(); err != nil {
+		if before[i], err = p.CPU(); err != nil {
 			return idling{}, err
 		}
 	}
 	begun := time.Now()
-	pause(ctx, d)
+	beside.Pause(ctx, d)
 	took := time.Since(begun).Seconds()
 	used := make([]float64, len(all))
 	for i, p := range all {
-		after, err := p.cpu()
+		after, err := p.CPU()
 		if err != nil {
 			return idling{}, err
 		}
 		used[i] = 1000 * (after - before[i]).Seconds() / took
 	}
 	r := idling{Seconds: took}
-	for i, name := range names {
-		r.Programs = append(r.Programs, compute{Program: name, Loaded: used[i], Empty: used[i+len(names)]})
+	for i, p := range loaded.Processes() {
+		r.Programs = append(r.Programs, compute{Program: p.Program, Loaded: used[i], Empty: used[i+len(all)/2]})
 	}
-	looks, err := loaded.looks(ctx)
+	looks, err := loaded.Looks(ctx)
 	r.Looks = looks - looked
 	return r, err
 }

@@ -4,41 +4,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/beltline-io/beltline/test/hold/beside"
 )
 
 // report is everything that was measured.
 type report struct {
-	Orders   int           `json:"orders"`
-	PutOff   int           `json:"put_off"` // beside them: tried again in an hour, because the machine was too slow
-	Sync     string        `json:"sync"`
-	Fill     time.Duration `json:"fill_nanoseconds"`
-	Noise    latency       `json:"latency_both_empty"`
-	Latency  latency       `json:"latency"`
-	Idle     idling        `json:"idle"`
-	Memory   []memories    `json:"memory"`
-	Disk     []stored      `json:"disk"`
-	Restarts []restart     `json:"restarts"`
-}
-
-// memories of one program, on both systems.
-type memories struct {
-	When    string `json:"when"`
-	Program string `json:"program"`
-	Loaded  memory `json:"loaded"`
-	Empty   memory `json:"empty"`
-}
-
-// stored is the size of a stream's files on both systems, in bytes.
-type stored struct {
-	Stream string `json:"stream"`
-	Loaded int64  `json:"loaded"`
-	Empty  int64  `json:"empty"`
+	Orders   int              `json:"orders"`
+	PutOff   int              `json:"put_off"` // beside them: tried again in an hour, because the machine was too slow
+	Sync     string           `json:"sync"`
+	Fill     time.Duration    `json:"fill_nanoseconds"`
+	Noise    beside.Latency   `json:"latency_both_empty"`
+	Latency  beside.Latency   `json:"latency"`
+	Idle     idling           `json:"idle"`
+	Memory   []beside.Weights `json:"memory"`
+	Disk     []beside.Stored  `json:"disk"`
+	Restarts []beside.Restart `json:"restarts"`
 }
 
 // idling is what the systems cost while nobody asks anything of them.
@@ -81,11 +66,11 @@ func (r report) show(w io.Writer) {
 	var rows []table.Row
 	for _, l := range []struct {
 		name string
-		latency
+		beside.Latency
 	}{{"both empty", r.Noise}, {"loaded beside empty", r.Latency}} {
 		if l.Orders > 0 {
 			rows = append(rows,
-				table.Row{l.name, ms(l.Loaded.P50), ms(l.Empty.P50), ratio(l.P50), ms(l.Loaded.P99), ms(l.Empty.P99), ratio(l.latency.P99),
+				table.Row{l.name, ms(l.Loaded.P50), ms(l.Empty.P50), ratio(l.P50), ms(l.Loaded.P99), ms(l.Empty.P99), ratio(l.Latency.P99),
 					fmt.Sprintf("%.3f [%.3f, %.3f]", l.Mean, l.MeanLow, l.MeanHigh)})
 		}
 	}
@@ -134,7 +119,6 @@ func perSecond(n int, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-func ms(seconds float64) string           { return fmt.Sprintf("%.1f", seconds*1000) }
-func ratio(r float64) string              { return fmt.Sprintf("%.2f", r) }
-func mib(bytes int64) string              { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }
-func streams(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }
+func ms(seconds float64) string { return fmt.Sprintf("%.1f", seconds*1000) }
+func ratio(r float64) string    { return fmt.Sprintf("%.2f", r) }
+func mib(bytes int64) string    { return fmt.Sprintf("%.1f", float64(bytes)/(1<<20)) }

@@ -1,4 +1,4 @@
-package main
+package beside
 
 import (
 	"context"
@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// profile takes a CPU profile of every program for so long, and tells when all
+// Profile takes a CPU profile of every program for so long, and tells when all
 // are written. Without a folder there is nothing to do.
-func (s *system) profile(ctx context.Context, dir string, d time.Duration) <-chan error {
+func (s *System) Profile(ctx context.Context, dir string, d time.Duration) <-chan error {
 	done := make(chan error, 1)
 	if dir == "" {
 		done <- nil
 		return done
 	}
 	var group sync.WaitGroup
-	failed := make(chan error, len(names))
-	for i, p := range s.processes() {
+	failed := make(chan error, len(s.Processes()))
+	for _, p := range s.Processes() {
 		group.Go(func() {
 			url := strings.Replace(p.heap, "/heap", fmt.Sprintf("/profile?seconds=%d", max(1, int(min(d, 50*time.Second).Seconds()))), 1)
-			if err := download(ctx, url, filepath.Join(dir, names[i]+".pprof")); err != nil {
+			if err := download(ctx, url, filepath.Join(dir, p.Program+".pprof")); err != nil {
 				failed <- err
 			}
 		})

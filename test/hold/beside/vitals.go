@@ -1,4 +1,4 @@
-package main
+package beside
 
 import (
 	"bufio"
@@ -31,30 +31,30 @@ func get(ctx context.Context, url string) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// memory is what a process holds, in bytes.
-type memory struct {
+// Memory is what a process holds, in bytes.
+type Memory struct {
 	RSS  int64 `json:"rss"`
 	Heap int64 `json:"heap"` // live after a garbage collection
 }
 
-// memory collects the garbage of the process and reads what is left.
-func (p *process) memory(ctx context.Context) (memory, error) {
+// Memory collects the garbage of the process and reads what is left.
+func (p *Process) Memory(ctx context.Context) (Memory, error) {
 	body, err := get(ctx, p.heap+"?gc=1&debug=1")
 	if err != nil {
-		return memory{}, err
+		return Memory{}, err
 	}
 	heap, err := number(body, "# HeapAlloc = ")
 	_ = body.Close()
 	if err != nil {
-		return memory{}, fmt.Errorf("heap of %s: %w", p.name, err)
+		return Memory{}, fmt.Errorf("heap of %s: %w", p.Name, err)
 	}
 	status, err := os.Open(fmt.Sprintf("/proc/%d/status", p.pid()))
 	if err != nil {
-		return memory{}, err
+		return Memory{}, err
 	}
 	defer status.Close() //nolint:errcheck // only read
 	rss, err := number(status, "VmRSS:")
-	return memory{RSS: rss << 10, Heap: heap}, err
+	return Memory{RSS: rss << 10, Heap: heap}, err
 }
 
 // number finds the line with the prefix and reads the number behind it.
@@ -74,8 +74,8 @@ func number(r io.Reader, prefix string) (int64, error) {
 // architecture that Go knows.
 const ticks = 100
 
-// cpu is the time that the process has computed since it was started.
-func (p *process) cpu() (time.Duration, error) {
+// CPU is the time that the process has computed since it was started.
+func (p *Process) CPU() (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid()))
 	if err != nil {
 		return 0, err
@@ -94,9 +94,9 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticks, nil
 }
 
-// looks is how many orders the sweeper has looked up since its process began.
-func (s *system) looks(ctx context.Context) (int64, error) {
-	body, err := get(ctx, s.dispatcher.metrics())
+// Looks is how many orders the sweeper has looked up since its process began.
+func (s *System) Looks(ctx context.Context) (int64, error) {
+	body, err := get(ctx, s.Dispatcher.metrics())
 	if err != nil {
 		return 0, err
 	}
@@ -111,10 +111,10 @@ func (s *system) looks(ctx context.Context) (int64, error) {
 	return 0, fmt.Errorf("the dispatcher does not count the sweeper's looks (%w)", scan.Err())
 }
 
-func (p *process) metrics() string { return strings.Replace(p.ready, "/readyz", "/metrics", 1) }
+func (p *Process) metrics() string { return strings.Replace(p.ready, "/readyz", "/metrics", 1) }
 
-// disk is the size of each stream's files in bytes.
-func (s *system) disk() (map[string]int64, error) {
+// Disk is the size of each stream's files in bytes.
+func (s *System) Disk() (map[string]int64, error) {
 	sizes := map[string]int64{}
 	root := filepath.Join(s.dir, "store", "jetstream", "$G", "streams")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

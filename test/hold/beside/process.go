@@ -1,4 +1,4 @@
-package main
+package beside
 
 import (
 	"bufio"
@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// patience is for what must come on any machine; nothing is judged by it.
-const patience = 3 * time.Minute
+// Patience is for what must come on any machine; nothing is judged by it.
+const Patience = 3 * time.Minute
 
-// programs that are built: ours, and nats-server from the module that go.mod
-// pins, so that nothing depends on what a machine has installed.
-var sources = []string{"./cmd/dispatcher", "./cmd/worker-skinsback", "github.com/nats-io/nats-server/v2"}
+// Server is nats-server from the module that go.mod pins, for [Build], so that
+// nothing depends on what a machine has installed.
+const Server = "github.com/nats-io/nats-server/v2"
 
-// build makes all programs with one call.
-func build(ctx context.Context, dir string) error {
+// Build builds the packages into a folder, with one call.
+func Build(ctx context.Context, dir string, packages ...string) error {
 	root, err := moduleRoot(ctx)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", dir + string(filepath.Separator)}, sources...)...) //nolint:gosec // our own programs
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-o", dir + string(filepath.Separator)}, packages...)...) //nolint:gosec // our own programs
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, out)
@@ -46,9 +46,11 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
 }
 
-// process is a program that can be ended and started again.
-type process struct {
-	name  string
+// Process is a program that can be ended and started again.
+type Process struct {
+	Name    string // with the system's, for errors
+	Program string
+
 	path  string
 	args  []string
 	env   []string
@@ -56,13 +58,15 @@ type process struct {
 	ready string // the URL that answers 200 when it does its work
 	heap  string // the URL of its heap profile
 
+	patience time.Duration
+
 	cmd   *exec.Cmd
 	ended chan struct{}
 	from  int64 // the size of the log before this run
 }
 
-// start starts the program and does not wait for it.
-func (p *process) start() error {
+// Start starts the program and does not wait for it.
+func (p *Process) Start() error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -72,10 +76,10 @@ func (p *process) start() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(p.path, p.args...) //nolint:gosec,noctx // our own programs, ended by stop
+	cmd := exec.Command(p.path, p.args...) //nolint:gosec,noctx // our own programs, ended by Stop
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return fmt.Errorf("%s: %w", p.Name, err)
 	}
 	ended := make(chan struct{})
 	p.cmd, p.ended, p.from = cmd, ended, info.Size()
@@ -86,18 +90,25 @@ func (p *process) start() error {
 	return nil
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+func (p *Process) wait() time.Duration {
+	if p.patience > 0 {
+		return p.patience
+	}
+	return Patience
+}
 
-// end sends the signal and waits until the process is gone. One that does not
+func (p *Process) pid() int { return p.cmd.Process.Pid }
+
+// End sends the signal and waits until the process is gone. One that does not
 // go is killed, and that is an error.
-func (p *process) end(sig syscall.Signal) error {
+func (p *Process) End(sig syscall.Signal) error {
 	if p.cmd == nil {
 		return nil
 	}
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("%s: %w", p.name, err)
+		return fmt.Errorf("%s: %w", p.Name, err)
 	}
-	deadline := time.NewTimer(patience)
+	deadline := time.NewTimer(p.wait())
 	defer deadline.Stop()
 	select {
 	case <-p.ended:
@@ -105,35 +116,37 @@ func (p *process) end(sig syscall.Signal) error {
 	case <-deadline.C:
 		_ = p.cmd.Process.Kill()
 		<-p.ended
-		return fmt.Errorf("%s did not end after %v", p.name, sig)
+		return fmt.Errorf("%s did not end after %v", p.Name, sig)
 	}
 }
 
-// awaitReady waits until the program says that it does its work.
-func (p *process) awaitReady(ctx context.Context) error {
+// AwaitReady waits until the program says that it does its work.
+func (p *Process) AwaitReady(ctx context.Context) error {
 	return p.await(ctx, "be ready", func() (bool, error) { return answers(ctx, p.ready), nil })
 }
 
-// awaitLog waits for a line of the present run that contains the words.
-func (p *process) awaitLog(ctx context.Context, words string) error {
+// AwaitLog waits for a line of the present run that contains the words.
+func (p *Process) AwaitLog(ctx context.Context, words string) error {
 	return p.await(ctx, "log "+words, func() (bool, error) {
 		lines, err := p.present()
 		return bytes.Contains(lines, []byte(words)), err
 	})
 }
 
-// await asks every few milliseconds, and gives up when the process has ended.
-func (p *process) await(ctx context.Context, what string, is func() (bool, error)) error {
-	deadline, again := time.NewTimer(patience), time.NewTicker(5*time.Millisecond)
+// await asks every few milliseconds, less often when it takes long, and gives
+// up when the process has ended.
+func (p *Process) await(ctx context.Context, what string, is func() (bool, error)) error {
+	deadline, again := time.NewTimer(p.wait()), time.NewTicker(5*time.Millisecond)
 	defer deadline.Stop()
 	defer again.Stop()
-	for {
+	for begun := time.Now(); ; {
 		if yes, err := is(); yes || err != nil {
 			return err
 		}
 		var why error
 		select {
 		case <-again.C:
+			again.Reset(min(max(5*time.Millisecond, time.Since(begun)/200), time.Second))
 			continue
 		case <-ctx.Done():
 			return ctx.Err()
@@ -142,12 +155,12 @@ func (p *process) await(ctx context.Context, what string, is func() (bool, error
 		case <-deadline.C:
 			why = errors.New("it takes too long")
 		}
-		return fmt.Errorf("%s did not %s: %w\n%s", p.name, what, why, p.tail())
+		return fmt.Errorf("%s did not %s: %w\n%s", p.Name, what, why, p.Tail())
 	}
 }
 
 // present is what the present run has logged.
-func (p *process) present() ([]byte, error) {
+func (p *Process) present() ([]byte, error) {
 	all, err := os.ReadFile(p.log)
 	if err != nil {
 		return nil, err
@@ -155,8 +168,8 @@ func (p *process) present() ([]byte, error) {
 	return all[min(p.from, int64(len(all))):], nil
 }
 
-// tail is the end of the log, for errors.
-func (p *process) tail() string {
+// Tail is the end of the log, for errors.
+func (p *Process) Tail() string {
 	lines, _ := p.present()
 	var last []string
 	for scan := bufio.NewScanner(bytes.NewReader(lines)); scan.Scan(); {
