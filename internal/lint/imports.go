@@ -41,7 +41,7 @@ var direction = map[string][]string{
 	"internal/forget":            append([]string{"internal/fence", "internal/ledger", "internal/order"}, port...),
 	"internal/service":           append([]string{"internal/logkey", "internal/telemetry"}, port...),
 	"internal/orders":            append([]string{"internal/logkey", "internal/ledger", "internal/service"}, port...),
-	"internal/query":             append([]string{"internal/logkey", "internal/lane", "internal/ratelimit", "internal/service"}, port...),
+	"internal/query":             append([]string{"internal/logkey", "internal/lane", "internal/ratelimit", "internal/service", "internal/telemetry"}, port...),
 	"internal/providerhttp":      append([]string{"internal/ratelimit", "internal/secret"}, port...),
 	"internal/dispatcher":        append([]string{"internal/operator"}, pipeline...),
 	"internal/worker":            pipeline,

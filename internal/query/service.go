@@ -18,6 +18,7 @@ import (
 	"github.com/beltline-io/beltline/internal/logkey"
 	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/service"
+	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -128,7 +129,10 @@ func (s *Service) answer(ctx context.Context, name string, body []byte) (service
 		return service.Answer{}, err
 	}
 	key := name + " " + string(literal)
-	flight := s.flights.DoChan(key, func() (any, error) { return s.safely(q, key) })
+	// Equal questions are one request, which goes on in the trace of the first.
+	trace := telemetry.Header{}
+	telemetry.Inject(ctx, trace)
+	flight := s.flights.DoChan(key, func() (any, error) { return s.safely(telemetry.Extract(s.life, trace), q, key) })
 	select {
 	case r := <-flight:
 		if r.Err != nil {
@@ -142,19 +146,19 @@ func (s *Service) answer(ctx context.Context, name string, body []byte) (service
 }
 
 // safely keeps a panic from ending the worker, which has orders in hand.
-func (s *Service) safely(q messages.Query, key string) (t any, err error) {
+func (s *Service) safely(life context.Context, q messages.Query, key string) (t any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Msg("a question made its adapter panic")
 			t, err = nil, service.Fail(service.Internal, messages.ProblemInternal, "the question cannot be answered")
 		}
 	}()
-	return s.fly(q, key)
+	return s.fly(life, q, key)
 }
 
 // fly asks the provider, unless the lane is closed or the answer is still good.
-func (s *Service) fly(q messages.Query, key string) (any, error) {
-	ctx, cancel := context.WithTimeout(s.life, s.o.PermitWait+s.o.Timeout+slack)
+func (s *Service) fly(life context.Context, q messages.Query, key string) (any, error) {
+	ctx, cancel := context.WithTimeout(life, s.o.PermitWait+s.o.Timeout+slack)
 	defer cancel()
 	kv, err := s.js.KeyValue(ctx, messages.Bucket)
 	if err != nil {
@@ -172,7 +176,12 @@ func (s *Service) fly(q messages.Query, key string) (any, error) {
 	}
 	ctx, patience := ratelimit.WithPatience(ratelimit.WithUse(ctx, ratelimit.ForCheck), s.o.PermitWait)
 	at := s.o.Now()
-	answer, err := s.asker.Ask(ctx, q)
+	asked, span := telemetry.Call(ctx, "ask", string(s.o.Provider))
+	answer, err := s.asker.Ask(asked, q)
+	if err != nil {
+		span.Failed(providers.AsError(err).Class.String())
+	}
+	span.End()
 	if err != nil {
 		return nil, s.explain(ctx, kv, err, patience)
 	}

@@ -28,10 +28,11 @@ func (t *task) carryOut(ctx context.Context) error {
 	follower, able := t.provider.(providers.Follower)
 	if able && t.entry.Event.State == messages.ActionRequired {
 		asked, cancel := context.WithTimeout(ratelimit.WithUse(t.recording(ctx), ratelimit.ForCustomer), t.o.Timeout)
+		asked, told := t.answering(asked, customers, string(t.addr.Verb))
 		err := ask(follower, asked, t.purchase(t.referenceOf(t.recordedN())))
+		told(err)
 		cancel()
 		c.HTTP = t.records()
-		t.metrics.answered(customers, err)
 		e := providers.AsError(err)
 		switch {
 		case err == nil:

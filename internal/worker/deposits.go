@@ -47,8 +47,9 @@ type watched struct {
 func (t *task) lookup(ctx context.Context) (answer providers.Answer, seconds []providers.Answer, err error) {
 	n := t.recordedN()
 	if t.entry.Event.Kind != messages.Deposit {
-		answer, err = t.provider.Lookup(ctx, t.purchase(t.referenceOf(n)))
-		t.metrics.answered(lookingUp, err)
+		asked, told := t.answering(ctx, lookingUp, "lookup")
+		answer, err = t.provider.Lookup(asked, t.purchase(t.referenceOf(n)))
+		told(err)
 		return answer, nil, err
 	}
 	all := t.lookupAll(ctx, n)
@@ -84,8 +85,9 @@ func (t *task) lookupAll(ctx context.Context, n int) []watched {
 		if e.ProviderRef[referenceField] != w.reference {
 			p.Ref = ref // the ids known of the order are the other one's
 		}
-		w.answer, w.err = t.provider.Lookup(ctx, p)
-		t.metrics.answered(lookingUp, w.err)
+		asked, told := t.answering(ctx, lookingUp, "lookup")
+		w.answer, w.err = t.provider.Lookup(asked, p)
+		told(w.err)
 		if w.err != nil {
 			w.answer = providers.Answer{Ref: ref}
 			if i < n-1 {

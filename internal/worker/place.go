@@ -12,7 +12,6 @@ import (
 	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/ratelimit"
-	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -140,8 +139,9 @@ func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
 	if err := t.checkSeal(); err != nil {
 		return providers.Plan{}, err
 	}
-	plan, err := t.provider.Prepare(t.recording(ctx), t.purchase(t.reference()))
-	t.metrics.answered(preparing, err)
+	asked, told := t.answering(t.recording(ctx), preparing, "prepare")
+	plan, err := t.provider.Prepare(asked, t.purchase(t.reference()))
+	told(err)
 	if err != nil {
 		return plan, err
 	}
@@ -329,12 +329,8 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 		return nil
 	})
 	t.metrics.calls.Inc()
-	ctx, span := telemetry.Call(ctx, "place", string(t.o.Provider))
-	defer span.End()
-	answer, err := t.provider.Place(t.recording(ctx), t.purchase(reference), plan)
-	t.metrics.answered(placing, err)
-	if err != nil {
-		span.Failed(providers.AsError(err).Class.String())
-	}
+	ctx, told := t.answering(t.recording(ctx), placing, "place")
+	answer, err := t.provider.Place(ctx, t.purchase(reference), plan)
+	told(err)
 	return answer, err
 }

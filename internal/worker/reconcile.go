@@ -217,7 +217,9 @@ func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Pla
 	}
 	if p, ok := t.provider.(providers.Witness); ok {
 		asked, cancel := context.WithTimeout(ctx, t.o.Timeout)
+		asked, heard := t.asking(asked, "witness")
 		evidence, err := p.Witness(asked, t.purchase(t.referenceOf(t.recordedN())), plan)
+		heard(err)
 		cancel()
 		if err != nil {
 			t.log.Warn().Err(err).Msg("no evidence could be gathered")

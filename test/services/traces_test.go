@@ -144,7 +144,8 @@ func traced(t *testing.T) {
 	s := &sink{}
 	door := httptest.NewServer(s)
 	t.Cleanup(door.Close)
-	r := newRig(t, 1, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": door.URL}, programs.BalanceSteam)
+	r := newRig(t, 1, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": door.URL, "OTEL_BSP_SCHEDULE_DELAY": "100"},
+		programs.BalanceSteam, programs.SkinsBack, programs.Exchanger)
 	r.submitTraced(topup("o1", "canary-login"), "o1", nats.Header{"traceparent": {parent}}, "succeeded")
 	for _, name := range []string{"orders submit", "commands place", "place"} {
 		r.await("a span "+name, func() bool { return len(s.of(traceID, name)) > 0 })
@@ -161,6 +162,7 @@ func traced(t *testing.T) {
 			t.Errorf("event %d: %v", n+1, h)
 		}
 	}
+	requests(t, r, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, span := range s.spans {
