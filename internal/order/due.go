@@ -91,3 +91,9 @@ func orNow(t *time.Time, now time.Time) time.Time {
 	}
 	return *t
 }
+
+// Open reports whether the owner of an intent may still say what came of it, so
+// that its word decides: its order waits for that, or somebody has given it up.
+func Open(e *messages.Event, nonce string) bool {
+	return (e.State == placing || e.State == unresolved) && nonce != "" && work(e).Nonce == nonce && !work(e).Answered
+}

@@ -277,27 +277,11 @@ func (t *task) claim(ctx context.Context, nonce string, c order.Change) (bool, e
 		t.log.Error().Err(err).Msg("no intent was written: the ledger is nearly full; nothing is bought until there is room")
 		return false, &errLater{5 * time.Second, "the ledger is nearly full"}
 	case err != nil:
-		return false, t.withdraw(ctx, nonce, err)
+		return false, t.withdraw(ctx, c.Input, nonce, err)
 	}
 	t.entry = &ledger.Entry{Seq: seq, Event: e, Stored: e.Time}
 	t.say(last.Event, e, c.Input)
 	return true, nil
-}
-
-// withdraw takes back an intent of which nobody knows whether it was stored.
-// Nothing is sent under it. Where it does stand in the ledger only we can say
-// that: without our word it would be taken for a purchase in doubt.
-func (t *task) withdraw(ctx context.Context, nonce string, cause error) error {
-	timed, cancel := context.WithTimeout(ctx, t.o.Lease)
-	defer cancel()
-	last, err := t.ledger.Last(timed, t.addr.Tenant, t.addr.OrderID)
-	if err != nil || last.Event.State != messages.Placing || last.Event.Work == nil || last.Event.Work.Nonce != nonce {
-		return cause // if it is stored after all, its lease runs out and nobody has sent
-	}
-	t.entry = last
-	return t.outcome(ctx, nonce, providers.Plan{}, providers.Answer{}, &providers.Error{
-		Op: "intent", Class: providers.Retryable, Code: providers.CodeNotSent, Err: cause,
-	})
 }
 
 var errLeaseShort = errors.New("too little of the lease is left to make the call")

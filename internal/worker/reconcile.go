@@ -24,6 +24,9 @@ func (t *task) reconcile(ctx context.Context) error {
 	if t.o.Now().Before(*e.LeaseUntil) {
 		return t.succeedBy(ctx)
 	}
+	if e.Work != nil && t.withdrawals.under(e.Work.Nonce) {
+		return &errLater{time.Second, "this process is about to say that nothing was sent"}
+	}
 	err := t.record(ctx, order.Change{
 		Input: order.LeaseOver, RetryAt: t.o.Now(), NotBefore: t.notBefore(),
 		NeedsOperator: t.reg.Recovery == providers.RecoverByOperator,

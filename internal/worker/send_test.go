@@ -135,7 +135,7 @@ func TestSend_AnIntentThatWasNotStoredSendsNothing(t *testing.T) {
 	b.workOn(lost, s, b.options(messages.BalanceSteam, "w1"), &permits{})
 	b.submit(topup("o1"))
 	b.ends("o1")
-	if got := b.path("o1"); got != "accepted placing succeeded" || len(s.sent()) != 1 {
+	if got := b.path("o1"); got != "accepted retrying placing succeeded" || len(s.sent()) != 1 {
 		t.Errorf("%s, %d calls", got, len(s.sent()))
 	}
 }

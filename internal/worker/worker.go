@@ -93,6 +93,8 @@ type Worker struct {
 	inHand   pull.Hand
 	kv       jetstream.KeyValue // the bucket, once Run has found it
 	turns    turnBook
+	// withdrawals are intents under which nothing was sent, as only this process knows.
+	withdrawals withdrawals
 
 	stopping  context.Context // ends with Run's: nothing new is begun
 	consuming atomic.Int32    // consumers that are being read
