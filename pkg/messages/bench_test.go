@@ -26,6 +26,47 @@ func BenchmarkSameContent(b *testing.B) {
 	}
 }
 
+func BenchmarkDecodeEvent(b *testing.B) {
+	body := golden(b, "event.succeeded.json")
+	for b.Loop() {
+		if _, err := messages.DecodeEvent(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeStanding(b *testing.B) {
+	body := golden(b, "event.succeeded.json")
+	for b.Loop() {
+		if _, err := messages.DecodeStanding(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncodeEvent(b *testing.B) {
+	e, err := messages.DecodeEvent(golden(b, "event.succeeded.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := e.MarshalJSON(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCommand(b *testing.B) {
+	body := golden(b, "command.json")
+	for b.Loop() {
+		c, err := messages.DecodeCommand(body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		c.Encode()
+	}
+}
+
 func BenchmarkEvent(b *testing.B) {
 	body := golden(b, "event.succeeded.json")
 	for b.Loop() {

@@ -225,6 +225,14 @@ func stamped(t *time.Time) *time.Time {
 // MarshalJSON writes the event as the contract has it. Call it directly where
 // the bytes are stored: json.Marshal would escape what is written for HTML.
 func (e Event) MarshalJSON() ([]byte, error) {
+	if b, err := writeEvent(&e); err == nil {
+		return b, nil
+	}
+	return e.marshal()
+}
+
+// marshal says how an event is written, and why one cannot be.
+func (e *Event) marshal() ([]byte, error) {
 	return marshalPlain(wireEvent{
 		V: Version, N: e.N, Type: e.Type, State: orNull(e.State), Terminal: e.Terminal(), Time: Stamp(e.Time),
 		Tenant: e.Tenant, OrderID: e.OrderID, Provider: orNull(e.Provider), Kind: orNull(e.Kind), Attempt: e.Attempt,
@@ -238,6 +246,15 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads an event of version 1 and ignores fields it does not
 // know. Numbers in evidence stay literal.
 func (e *Event) UnmarshalJSON(b []byte) error {
+	if plain, ok := readEvent(b, false); ok {
+		*e = *plain
+		return nil
+	}
+	return e.unmarshal(b)
+}
+
+// unmarshal says what an event is, however it is written.
+func (e *Event) unmarshal(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
 	var w wireEvent
@@ -247,12 +264,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 	if w.V != Version {
 		return fmt.Errorf("%w: event version %d", ErrVersion, w.V)
 	}
-	for _, t := range []*time.Time{&w.Time, w.LeaseUntil, w.RetryAt, w.HoldUntil, w.NotBefore, w.WatchUntil} {
-		if t != nil && !writable(*t) {
-			return fmt.Errorf("%w: a time that cannot be written again", ErrMalformed)
-		}
-	}
-	*e = Event{
+	read := Event{
 		N: w.N, Type: w.Type, State: orZero(w.State), Time: w.Time, Tenant: w.Tenant, OrderID: w.OrderID,
 		Provider: orZero(w.Provider), Kind: orZero(w.Kind), Attempt: w.Attempt, ProviderRef: w.ProviderRef,
 		Cost: w.Cost, CostSource: orZero(w.CostSource), Deliverable: notNull(w.Deliverable), Finality: orZero(w.Finality),
@@ -260,6 +272,12 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		LeaseUntil: w.LeaseUntil, RetryAt: w.RetryAt, HoldUntil: w.HoldUntil, NotBefore: w.NotBefore,
 		WatchUntil: w.WatchUntil, Metadata: w.Metadata, Order: notNull(w.Order), Work: w.Work,
 	}
+	for _, t := range read.times() {
+		if t != nil && !writable(*t) {
+			return fmt.Errorf("%w: a time that cannot be written again", ErrMalformed)
+		}
+	}
+	*e = read
 	return nil
 }
 
@@ -270,8 +288,30 @@ func notNull(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
+// DecodeStanding reads of an event where its order stands: all but the order
+// itself, its metadata, reference, deliverable, evidence and plan, which stay
+// empty. It is for whoever follows many orders, and refuses what [DecodeEvent]
+// refuses.
+func DecodeStanding(body []byte) (*Event, error) {
+	if e, ok := readEvent(body, true); ok {
+		return e, nil
+	}
+	e, err := DecodeEvent(body)
+	if err != nil {
+		return nil, err
+	}
+	e.Order, e.Metadata, e.ProviderRef, e.Deliverable, e.Evidence = nil, nil, nil, nil, nil
+	if e.Work != nil {
+		e.Work.Plan = nil
+	}
+	return e, nil
+}
+
 // DecodeEvent reads the body of an event.
 func DecodeEvent(body []byte) (*Event, error) {
+	if e, ok := readEvent(body, false); ok {
+		return e, nil
+	}
 	var e Event
 	err := json.Unmarshal(body, &e)
 	switch {

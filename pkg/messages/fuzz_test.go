@@ -113,6 +113,7 @@ func FuzzDecodeRequest(f *testing.F) {
 func FuzzDecodeEvent(f *testing.F) {
 	seeds(f, "event.*.json")
 	f.Fuzz(func(t *testing.T, body []byte) {
+		sameEvent(t, body)
 		event, err := messages.DecodeEvent(body)
 		if err != nil {
 			if !errors.Is(err, messages.ErrMalformed) && !errors.Is(err, messages.ErrVersion) {
@@ -123,6 +124,9 @@ func FuzzDecodeEvent(f *testing.F) {
 		first, err := event.MarshalJSON()
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		if slow, err := messages.SlowEncodeEvent(event); err != nil || !bytes.Equal(first, slow) {
+			t.Fatalf("encoding/json writes it otherwise: %v\n%s\n%s", err, first, slow)
 		}
 		again, err := messages.DecodeEvent(first)
 		if err != nil {
@@ -138,6 +142,10 @@ func FuzzDecodeEvent(f *testing.F) {
 func FuzzDecodeCommand(f *testing.F) {
 	seeds(f, "command*.json")
 	f.Fuzz(func(t *testing.T, body []byte) {
+		slow, slowErr := messages.SlowDecodeCommand(body)
+		if c, plain := messages.PlainDecodeCommand(body); plain && (slowErr != nil || !cmp.Equal(c, slow)) {
+			t.Fatalf("%+v, encoding/json reads %+v, %v", c, slow, slowErr)
+		}
 		c, err := messages.DecodeCommand(body)
 		if err != nil {
 			if !errors.Is(err, messages.ErrMalformed) && !errors.Is(err, messages.ErrVersion) {
