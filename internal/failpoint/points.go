@@ -58,6 +58,8 @@ func Points() []Point {
 			Details: []string{"accepted", "rejected", "placing", "succeeded", "failed", "processing", "action_required", "unresolved", "retrying", "canceled"},
 		},
 		{Base: "queue.send", Role: Worker, What: "a command is stored", Before: "C03 C15", After: "C04 C16", Details: []string{"place", "check", "cancel", "confirm"}},
+		{Base: "commit.batch", Role: Worker, What: "the messages of a batch leave, but for the last", Before: "C06 C13", After: "C06 C13", Rare: true},
+		{Base: "commit.last", Role: Worker, What: "the last message of a batch commits it", Before: "C06 C13", After: "C10 C14", Rare: true},
 		{Base: "order.ack", Role: Dispatcher, What: "a message of ORDERS is acknowledged", Before: "C04", After: "C05"},
 		{Base: "order.nak", Role: Dispatcher, What: "a message of ORDERS is given back", Before: "C04", After: "C05", Rare: true},
 		{Base: "queue.bury", Role: Dispatcher, What: "a dead letter is stored", Before: "C06", After: "C06", Rare: true},

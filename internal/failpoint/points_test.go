@@ -29,7 +29,8 @@ var writes = []string{
 // wrapped are calls of our own that stand for a write further below. The points
 // are around them.
 var wrapped = map[string]string{
-	"internal/ledger/append.go l.request":        "RequestMsgWithContext",
+	"internal/groupcommit/wire.go c.request":     "RequestMsgWithContext",
+	"internal/queue/queue.go q.enqueue":          "Publish",
 	"internal/queue/queue.go q.publish":          "PublishMsg",
 	"internal/queue/bury.go q.publish":           "PublishMsg",
 	"internal/providerhttp/conn.go c.Conn.Write": "RoundTrip",
@@ -38,7 +39,10 @@ var wrapped = map[string]string{
 
 // free are writes without points, and why.
 var free = map[string]string{
-	"internal/ledger/ledger.go l.nc.RequestMsgWithContext":  "the points are around l.request in append.go; the rest are reads",
+	"internal/ledger/ledger.go l.nc.RequestMsgWithContext":  "the points are around l.commits.Publish in append.go; the rest are reads",
+	"internal/groupcommit/wire.go nc.RequestMsgWithContext": "the points are around Publish where it is asked for",
+	"internal/groupcommit/committer.go slices.Delete":       "a list in memory",
+	"internal/queue/queue.go q.commits.Publish":             "the points are around q.enqueue",
 	"internal/queue/queue.go q.js.PublishMsg":               "the points are around q.publish",
 	"internal/providerhttp/client.go c.transport.RoundTrip": "its bytes go through conn.Write, and http.answer stands behind it",
 	"internal/topology/setup.go b.js.CreateStream":          "setup.step stands around it",
@@ -72,7 +76,7 @@ var free = map[string]string{
 // pipeline are the folders whose programs may be killed. What upstream, people
 // and tests write is theirs to repeat.
 var pipeline = []string{
-	"internal/app", "internal/dispatcher", "internal/fence", "internal/forget", "internal/lane", "internal/ledger", "internal/operator", "internal/order",
+	"internal/app", "internal/dispatcher", "internal/fence", "internal/forget", "internal/groupcommit", "internal/lane", "internal/ledger", "internal/operator", "internal/order",
 	"internal/orders", "internal/programs", "internal/providerhttp", "internal/pull", "internal/queue", "internal/ratelimit",
 	"internal/service", "internal/telemetry", "internal/topology", "internal/webhook", "internal/worker", "pkg",
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -15,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/groupcommit"
 	"github.com/beltline-io/beltline/internal/mutant"
 	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -231,16 +231,22 @@ type outcome struct {
 	err     error
 }
 
-// publish sends one copy. A group commit would stand here.
+// publish sends one copy, together with those of others where that is faster.
+// Events of one order exclude each other, so they never share a batch.
 func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration) (uint64, outcome) {
 	l.room.begin(a.size)
 	defer l.room.end(a.size)
 	failpoint.HitOf("ledger.append.before", a.kind)
-	answer, err := l.request(ctx, a.msg, patience)
+	ack, err := l.commits.Publish(ctx, a.msg, a.filter, patience)
 	failpoint.HitOf("ledger.append.after", a.kind)
+	var api *jetstream.APIError
 	switch {
-	case errors.Is(err, errOffline), errors.Is(err, nats.ErrReconnectBufExceeded): // the latter before anything was kept
+	case errors.Is(err, groupcommit.ErrNotSent), errors.Is(err, errOffline),
+		errors.Is(err, nats.ErrReconnectBufExceeded): // before anything was kept
 		return 0, outcome{unsent, err}
+	case errors.As(err, &api):
+		v, err := verdictOnRefusal(api)
+		return 0, outcome{v, err}
 	case errors.Is(err, nats.ErrMaxPayload): // by our own client, before anything was written
 		return 0, outcome{refused, fmt.Errorf("%w: %w", ErrInvalid, err)}
 	case err != nil:
@@ -248,19 +254,7 @@ func (l *Ledger) publish(ctx context.Context, a *attempt, patience time.Duration
 		// to a leader that is just going may yet be stored by the next one.
 		return 0, outcome{unanswered, err}
 	}
-	var ack struct {
-		Stream string              `json:"stream"`
-		Seq    uint64              `json:"seq"`
-		Error  *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return 0, outcome{unanswered, fmt.Errorf("unreadable answer: %w", err)}
-	}
-	if ack.Error != nil {
-		v, err := verdictOnRefusal(ack.Error)
-		return 0, outcome{v, err}
-	}
-	if ack.Stream != messages.StreamEvents || ack.Seq == 0 {
+	if ack.Stream != messages.StreamEvents {
 		return 0, outcome{unanswered, fmt.Errorf("answered by stream %q, sequence %d", ack.Stream, ack.Seq)}
 	}
 	l.room.stored(ack.Seq, a.size)

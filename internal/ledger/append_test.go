@@ -270,8 +270,11 @@ func TestAppend_OfManyRacersExactlyOneWins(t *testing.T) {
 	js := srv.JS(t)
 	createEvents(t, js, 1, 1<<30)
 	var ledgers []*ledger.Ledger
-	for range 4 {
+	for i := range 4 {
 		ledgers = append(ledgers, open(t, srv.Conn(t), ledger.Options{}))
+		if i%2 == 1 { // two write alone, two together
+			ledger.Together(ledgers[i])
+		}
 	}
 	winners := race(t, ledgers, 25, upTo(8), nobody)
 	checkWinners(t, ledgers[0], winners)

@@ -55,8 +55,11 @@ func clusterLedgers(t *testing.T, c *natstest.Cluster, n int) []*ledger.Ledger {
 	t.Helper()
 	createEvents(t, c.JS(t), 3, 1<<30)
 	var ledgers []*ledger.Ledger
-	for range n {
+	for i := range n {
 		ledgers = append(ledgers, open(t, c.Conn(t), ledger.Options{}))
+		if i > 0 { // one writes alone, the others together
+			ledger.Together(ledgers[i])
+		}
 	}
 	return ledgers
 }

@@ -151,6 +151,8 @@ func TestAppend_LostAcknowledgementsAmongRacersMakeNoSecondWinner(t *testing.T) 
 		w.loseAcks.Store(40)
 		ledgers = append(ledgers, l)
 	}
+	ledger.Together(ledgers[2])
+	ledger.Together(ledgers[3])
 	winners := race(t, ledgers, 10, upTo(6), nobody)
 	checkWinners(t, b.l, winners)
 	checkChains(t, b.js)
@@ -230,7 +232,18 @@ func TestAppend_WaitsForAStreamThatIsNotThere(t *testing.T) {
 
 func TestAppend_AServerRestartInTheMiddleLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	b := setup(t, natstest.SyncAlways())
+	for name, prepare := range map[string]func(*ledger.Ledger){"alone": func(*ledger.Ledger) {}, "together": ledger.Together} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, natstest.SyncAlways())
+			prepare(b.l)
+			restartInTheMiddle(t, b)
+		})
+	}
+}
+
+func restartInTheMiddle(t *testing.T, b bench) {
+	t.Helper()
 	const orders, steps, restarts = 16, 40, 4
 	var appended atomic.Int64
 	reached := make([]chan struct{}, restarts)

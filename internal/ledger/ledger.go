@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/beltline-io/beltline/internal/groupcommit"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -77,6 +78,8 @@ type Ledger struct {
 
 	metrics *metrics
 
+	commits *groupcommit.Committer
+
 	room room
 	link link
 
@@ -95,6 +98,7 @@ func Open(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, o Options)
 		o.Timeout = 4 * time.Second
 	}
 	l := &Ledger{nc: nc, js: js, opts: o, api: apiPrefix(js, o.Prefix), metrics: newMetrics(o.Registerer)}
+	l.commits = groupcommit.New(nc, l.request)
 	background, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.link.watch(background, nc, &l.done)
@@ -195,7 +199,7 @@ func up(nc *nats.Conn) bool {
 // uses the same ones for requests that were on their way.
 var errOffline = errors.New("not connected")
 
-// request sends msg and waits for one answer.
+// request sends msg and waits for one answer, until the connection is lost.
 func (l *Ledger) request(ctx context.Context, msg *nats.Msg, patience time.Duration) (*nats.Msg, error) {
 	if ctx.Err() != nil || !up(l.nc) {
 		return nil, errOffline

@@ -31,7 +31,7 @@ func within(t testing.TB) context.Context {
 func eventsStream(replicas int, maxBytes int64) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: messages.StreamEvents, Subjects: []string{"events.>"}, Storage: jetstream.FileStorage,
-		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Replicas: replicas, AllowDirect: true,
+		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Replicas: replicas, AllowDirect: true, AllowAtomicPublish: true,
 		DenyDelete: true, DenyPurge: true,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/groupcommit"
 	"github.com/beltline-io/beltline/internal/telemetry"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -54,7 +55,8 @@ var farthest = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // Queue publishes to COMMANDS and DLQ. It may be used by several goroutines.
 type Queue struct {
-	js jetstream.JetStream
+	js      jetstream.JetStream
+	commits *groupcommit.Committer // of COMMANDS, timers excepted
 
 	mu     sync.Mutex
 	stream jetstream.Stream // COMMANDS, once it has been looked up
@@ -62,7 +64,9 @@ type Queue struct {
 }
 
 // New returns a queue over js.
-func New(js jetstream.JetStream) *Queue { return &Queue{js: js} }
+func New(js jetstream.JetStream) *Queue {
+	return &Queue{js: js, commits: groupcommit.New(js.Conn(), nil)}
+}
 
 // Send stores a command. It returns an error only when ctx has ended or the
 // command can never be stored.
@@ -70,7 +74,7 @@ func (q *Queue) Send(ctx context.Context, p messages.Provider, v messages.Verb, 
 	err := check(p, v, c)
 	if err == nil {
 		failpoint.HitOf("queue.send.before", string(v))
-		err = q.publish(ctx, command(ctx, p, v, c), permanent)
+		err = q.enqueue(ctx, command(ctx, p, v, c))
 		failpoint.HitOf("queue.send.after", string(v))
 	}
 	return wrap(err, "send", p, c)
@@ -150,13 +154,31 @@ func wrap(err error, op string, p messages.Provider, c messages.Command) error {
 	return fmt.Errorf("queue: %s to %s for %s/%s: %w", op, p, c.Tenant, c.OrderID, err)
 }
 
-// publish repeats until the message is stored, ctx ends, or the error is one
-// that final knows.
+// enqueue sends a command, together with those of others where that is faster.
+// A timer must not go this way: the server takes what becomes of it for a part
+// of a batch.
+func (q *Queue) enqueue(ctx context.Context, m *nats.Msg) error {
+	return q.repeat(ctx, permanent, func(ctx context.Context, patience time.Duration) error {
+		_, err := q.commits.Publish(ctx, m, "", patience)
+		return err
+	})
+}
+
+// publish sends a message by itself.
 func (q *Queue) publish(ctx context.Context, m *nats.Msg, final func(error) bool) error {
-	for pause, patience := firstPause, firstAttempt; ; pause, patience = min(2*pause, longPause), min(2*patience, longAttempt) {
+	return q.repeat(ctx, final, func(ctx context.Context, patience time.Duration) error {
 		once, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		_, err := q.js.PublishMsg(once, m)
-		cancel()
+		return err
+	})
+}
+
+// repeat sends until the message is stored, ctx ends, or the error is one that
+// final knows.
+func (q *Queue) repeat(ctx context.Context, final func(error) bool, send func(context.Context, time.Duration) error) error {
+	for pause, patience := firstPause, firstAttempt; ; pause, patience = min(2*pause, longPause), min(2*patience, longAttempt) {
+		err := send(ctx, patience)
 		if err == nil || final(err) {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/beltline-io/beltline/internal/failpoint"
+	"github.com/beltline-io/beltline/internal/groupcommit"
 )
 
 // fence is what grants: the permit stream.
@@ -57,19 +58,28 @@ type stream struct {
 	subject string
 	granted string // where the server repeats the permits that it stored
 	log     zerolog.Logger
+	commits *groupcommit.Committer
 }
 
+func newStream(js jetstream.JetStream, o Options) stream {
+	return stream{
+		js: js, name: o.Provider.PermitStream(), subject: o.Provider.PermitSubject(), granted: o.Provider.TurnSubject(), log: o.Log,
+		commits: groupcommit.New(js.Conn(), nil), // it sends once: a second copy would burn a permit for the first
+	}
+}
+
+// publish asks for a permit, together with others where that is faster. A batch
+// that the limit has no room for is refused as a whole; then each asks for itself.
 func (f stream) publish(ctx context.Context, n note) (uint64, bool, error) {
 	body, err := json.Marshal(n)
 	if err != nil {
 		return 0, false, err
 	}
-	// No second attempt below us: it would burn a permit for the first one.
 	failpoint.Hit("permit.publish.before")
-	ack, err := f.js.Publish(ctx, f.subject, body, jetstream.WithRetryAttempts(0))
+	ack, err := f.commits.Publish(ctx, &nats.Msg{Subject: f.subject, Data: body}, "", askFor)
 	failpoint.Hit("permit.publish.after")
 	if err == nil {
-		return ack.Sequence, true, nil
+		return ack.Seq, true, nil
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, "maximum messages") {

@@ -58,9 +58,7 @@ type Shared struct {
 
 // New returns the limiter of a provider's permit stream. It makes no request.
 func New(js jetstream.JetStream, o Options) *Shared {
-	return newShared(stream{
-		js: js, name: o.Provider.PermitStream(), subject: o.Provider.PermitSubject(), granted: o.Provider.TurnSubject(), log: o.Log,
-	}, o)
+	return newShared(newStream(js, o), o)
 }
 
 func newShared(f fence, o Options) *Shared {

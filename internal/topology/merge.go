@@ -21,6 +21,7 @@ func mergeStream(have, want jetstream.StreamConfig) (jetstream.StreamConfig, []s
 	out.Retention, out.Storage, out.Discard = want.Retention, want.Storage, want.Discard
 	out.MaxConsumers, out.MaxMsgsPerSubject, out.MaxMsgSize = want.MaxConsumers, want.MaxMsgsPerSubject, want.MaxMsgSize
 	out.Duplicates, out.RePublish = want.Duplicates, want.RePublish
+	out.AllowAtomicPublish = want.AllowAtomicPublish
 	out.AllowRollup, out.AllowDirect, out.AllowMsgSchedules = want.AllowRollup, want.AllowDirect, want.AllowMsgSchedules
 	out.AllowMsgTTL, out.SubjectDeleteMarkerTTL = want.AllowMsgTTL, want.SubjectDeleteMarkerTTL
 	// The server refuses to take a denial back, and an operator who denied more

@@ -85,6 +85,7 @@ func (s Settings) events() jetstream.StreamConfig {
 	c.MaxBytes = s.EventsMaxBytes
 	c.Discard = jetstream.DiscardNew
 	c.AllowDirect = true
+	c.AllowAtomicPublish = true // many appends are synced at once: internal/groupcommit
 	c.Duplicates = ownWindow
 	return c
 }
@@ -116,6 +117,7 @@ func (s Settings) commands() jetstream.StreamConfig {
 	c.Discard = jetstream.DiscardOld
 	c.AllowMsgSchedules = true
 	c.AllowRollup = true
+	c.AllowAtomicPublish = true
 	return c
 }
 
@@ -146,6 +148,7 @@ func (s Settings) permits(p messages.Provider) jetstream.StreamConfig {
 	c.MaxMsgs = int64(ps.Rate.Requests)
 	c.MaxAge = ps.Rate.Window + PermitSlack
 	c.DenyDelete, c.DenyPurge = true, true
+	c.AllowAtomicPublish = true
 	// Workers that wait hear of every permit, so that they take turns instead of
 	// asking in vain. It is a plain message, and costs nothing where nobody waits.
 	c.RePublish = &jetstream.RePublish{Source: p.PermitSubject(), Destination: p.TurnSubject()}

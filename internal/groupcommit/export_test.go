@@ -1,0 +1,56 @@
+package groupcommit
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Waiting is how many messages stand in line.
+func Waiting(c *Committer) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting)
+}
+
+// Pace is what the choice depends on, with a clock of its own.
+type Pace struct {
+	p   pace
+	now time.Time
+}
+
+// NewPace returns one that has seen nothing.
+func NewPace() *Pace { return &Pace{p: newPace(), now: time.Now()} }
+
+// Alone plays n answers to messages that were sent alone together, each after took.
+func (p *Pace) Alone(n int, took time.Duration) {
+	for left := n - 1; left >= 0; left-- {
+		p.now = p.now.Add(took)
+		p.p.answered(p.now, left, true)
+	}
+}
+
+// Batch plays one of n messages.
+func (p *Pace) Batch(n int, took time.Duration, err error) {
+	begun := p.now
+	p.now = p.now.Add(took)
+	p.p.committed(n, p.now, begun, err)
+}
+
+// Worth is what is decided now.
+func (p *Pace) Worth(n int) bool { return p.p.worth(n, p.now) }
+
+// Window is how many are sent alone now.
+func (p *Pace) Window() int { return p.p.window() }
+
+// Rest lets time pass.
+func (p *Pace) Rest(d time.Duration) { p.now = p.now.Add(d) }
+
+// Headers of a batch.
+const (
+	HeaderBatch  = headerBatch
+	HeaderCommit = headerCommit
+)
+
+// InBatch is the copy of a message that belongs to a batch.
+func InBatch(m *nats.Msg, id string, n int) *nats.Msg { return inBatch(m, id, n) }

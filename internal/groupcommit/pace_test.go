@@ -1,0 +1,91 @@
+package groupcommit_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/internal/groupcommit"
+)
+
+// The figures are those of package comment: one node, a disk with 3,200 syncs a
+// second, messages of 1.4 KB.
+func TestPace_SyncAlwaysMakesManyGoTogetherAndFewAlone(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 310*time.Microsecond)
+	for range 20 {
+		p.Batch(40, 5*time.Millisecond, nil)
+	}
+	if !p.Worth(48) {
+		t.Error("48 would go alone")
+	}
+	if p.Worth(8) {
+		t.Error("8 would go together: a batch takes twice as long")
+	}
+	if w := p.Window(); w < 8 || w > 32 {
+		t.Errorf("%d go alone before one waits; the server stores 16 in the time of a batch", w)
+	}
+}
+
+func TestPace_DefaultSyncLetsAllGoAlone(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(500, 28*time.Microsecond)
+	if w := p.Window(); w < 100 {
+		t.Errorf("the 64 of a worker would wait behind %d", w)
+	}
+	if p.Worth(64) {
+		t.Error("64 would go together")
+	}
+	// 300 may be tried, and teach.
+	p.Batch(300, 16*time.Millisecond, nil)
+	if p.Worth(500) {
+		t.Error("a batch that was twice as slow taught nothing")
+	}
+}
+
+func TestPace_ALessonIsForgottenInTime(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 300*time.Microsecond)
+	p.Batch(40, 500*time.Millisecond, nil) // the disk stalled
+	if p.Worth(64) {
+		t.Error("nothing was learnt")
+	}
+	for range 8 {
+		p.Rest(11 * time.Second)
+		p.Worth(64)
+		p.Alone(200, 300*time.Microsecond)
+		p.Batch(200, 6*time.Millisecond, nil)
+	}
+	if !p.Worth(100) {
+		t.Error("one stall has ended batches for ever")
+	}
+}
+
+func TestPace_OneWriterAloneNeverTeachesThatAloneIsSlow(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	for range 100 {
+		p.Alone(1, 50*time.Millisecond) // a pause between two, in which the server did nothing
+	}
+	if p.Worth(1000) {
+		t.Error("the time between two messages was taken for the time of one")
+	}
+}
+
+func TestPace_AStreamThatTakesNoBatchesIsLeftAloneForAWhile(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 300*time.Microsecond)
+	p.Batch(100, time.Millisecond, &jetstream.APIError{Code: 400, ErrorCode: 10174})
+	if p.Worth(400) {
+		t.Error("it is tried again at once")
+	}
+	p.Rest(61 * time.Second)
+	if !p.Worth(400) {
+		t.Error("it is never tried again, though setup may have changed the stream")
+	}
+}
