@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of what is said about a body. Without them a body of 32 KB could ask
@@ -48,6 +49,9 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 // child is the pointer of a member. Halves of surrogate pairs cannot be
 // written in JSON text and become replacement characters.
 func child(at, name string) string {
+	if strings.IndexByte(name, '~') < 0 && strings.IndexByte(name, '/') < 0 && utf8.ValidString(name) {
+		return at + "/" + name
+	}
 	return at + "/" + pointerEscapes.Replace(strings.ToValidUTF8(name, "\uFFFD"))
 }
 
@@ -74,43 +78,66 @@ func may(name string, r rule, about string) field {
 	return field{name: name, rule: r, about: about}
 }
 
-// record is a decoded object. given holds every key that stands in it, values
-// only those whose value is certain and without fault.
+// record is a decoded object, by the table that it was checked against. A table
+// is short: to look through it costs less than a map.
 type record struct {
-	given  map[string]bool
-	values map[string]any
+	fields []field
+	values []any  // nil where a value is missing, at fault or not certain
+	stood  []bool // whether the key stands in the object
+}
+
+func (r record) find(name string) int {
+	for i := range r.fields {
+		if r.fields[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// given reports whether a key of the table stands in the object.
+func (r record) given(name string) bool {
+	i := r.find(name)
+	return i >= 0 && r.stood[i]
+}
+
+// value is the value of a key, or nil where there is none that is certain.
+func (r record) value(name string) any {
+	if i := r.find(name); i >= 0 {
+		return r.values[i]
+	}
+	return nil
 }
 
 // object checks an object against its table: duplicate keys, unknown fields,
 // faulty values in the order of the document, then what is missing.
 func (c *checker) object(at string, n node, fields []field) record {
-	rec := record{given: map[string]bool{}, values: map[string]any{}}
 	if n.kind != objectNode {
 		c.fault(at, "must be an object")
-		return rec
+		return record{}
 	}
-	rules := make(map[string]rule, len(fields))
-	for _, f := range fields {
-		rules[f.name] = f.rule
-	}
+	rec := record{fields: fields, values: make([]any, len(fields)), stood: make([]bool, len(fields))}
+	var strange map[string]bool // there may be thousands
 	for _, m := range n.members {
-		here := child(at, m.name)
-		r, known := rules[m.name]
+		here, i := child(at, m.name), rec.find(m.name)
 		switch {
-		case rec.given[m.name]:
+		case strange[m.name], i >= 0 && rec.stood[i]:
 			c.fault(here, "duplicate key")
-			delete(rec.values, m.name) // which of the two is meant cannot be known
-		case !known:
-			c.fault(here, "unknown field")
-		default:
-			if v := r.check(c, here, m.value); v != nil {
-				rec.values[m.name] = v
+			if i >= 0 {
+				rec.values[i] = nil // which of the two is meant cannot be known
 			}
+		case i < 0:
+			c.fault(here, "unknown field")
+			if strange == nil {
+				strange = make(map[string]bool)
+			}
+			strange[m.name] = true
+		default:
+			rec.values[i], rec.stood[i] = fields[i].rule.check(c, here, m.value), true
 		}
-		rec.given[m.name] = true
 	}
-	for _, f := range fields {
-		if f.required && !rec.given[f.name] {
+	for i, f := range fields {
+		if f.required && !rec.stood[i] {
 			c.fault(child(at, f.name), "is required")
 		}
 	}
@@ -119,13 +146,13 @@ func (c *checker) object(at string, n node, fields []field) record {
 
 // get returns a value of the record, or the zero value where there is none.
 func get[T any](rec record, name string) T {
-	v, _ := rec.values[name].(T)
+	v, _ := rec.value(name).(T)
 	return v
 }
 
 // optional returns a value of the record, or nil where there is none.
 func optional[T any](rec record, name string) *T {
-	if v, ok := rec.values[name].(T); ok {
+	if v, ok := rec.value(name).(T); ok {
 		return &v
 	}
 	return nil

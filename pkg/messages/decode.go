@@ -114,17 +114,17 @@ func (c *checker) params(top record, p Provider, k Kind) Params {
 		return nil
 	}
 	spec := kindSpecs[at]
-	if spec.limited && !top.given["max_cost"] {
+	if spec.limited && !top.given("max_cost") {
 		c.fault("/max_cost", "is required for %s", k)
 	}
-	n, ok := top.values["params"].(node)
+	n, ok := top.value("params").(node)
 	if !ok {
 		return nil
 	}
 	before := len(c.faults) + c.unsaid
 	rec := c.object("/params", n, spec.params)
 	for _, f := range spec.params {
-		if other, bound := spec.needs[f.name]; bound && rec.given[f.name] && !rec.given[other] {
+		if other, bound := spec.needs[f.name]; bound && rec.given(f.name) && !rec.given(other) {
 			c.fault(child("/params", other), "is required with %s", f.name)
 		}
 	}

@@ -47,3 +47,9 @@ func IsJSON(b []byte) bool { return isJSON(b) }
 
 // TokenPattern is what [ValidToken] says of a text.
 const TokenPattern = tokenPattern
+
+// NoControl is what the schemas say of control characters.
+const NoControl = noControl
+
+// IsControl is what the decoder says of them.
+func IsControl(r rune) bool { return isControl(r) }

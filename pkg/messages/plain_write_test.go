@@ -152,6 +152,16 @@ func TestValidToken_IsWhatThePatternSays(t *testing.T) {
 	})
 }
 
+func TestIsControl_IsWhatThePatternSays(t *testing.T) {
+	t.Parallel()
+	pattern := regexp.MustCompile(messages.NoControl)
+	for r := range rune(0x3000) {
+		if messages.IsControl(r) == pattern.MatchString(string(r)) {
+			t.Errorf("%U", r)
+		}
+	}
+}
+
 func TestIsJSON_IsWhatEncodingJSONSays(t *testing.T) {
 	t.Parallel()
 	for _, s := range oddValues {

@@ -48,7 +48,6 @@ func stringOf(c *checker, at string, n node) (string, bool) {
 // text is any text of 1 to limit characters without control characters. It is
 // kept exactly as submitted.
 func text(limit int) rule {
-	control := regexp.MustCompile(noControl)
 	return rule{
 		schema: schema{"type": "string", "minLength": 1, "maxLength": limit, "pattern": noControl},
 		check: func(c *checker, at string, n node) any {
@@ -59,7 +58,7 @@ func text(limit int) rule {
 				c.fault(at, "must not be empty")
 			case utf8.RuneCountInString(s) > limit:
 				c.fault(at, "must have at most %d characters", limit)
-			case !control.MatchString(s):
+			case strings.ContainsFunc(s, isControl):
 				c.fault(at, "must not hold control characters")
 			default:
 				return s
@@ -69,9 +68,15 @@ func text(limit int) rule {
 	}
 }
 
+// isControl is what [noControl] keeps out.
+func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+
 // form is a text of a certain form; what names the form for the fault.
 func form(pattern, what string, limit int, more ...func(string) bool) rule {
-	re := regexp.MustCompile(pattern)
+	matches := regexp.MustCompile(pattern).MatchString
+	if pattern == tokenPattern {
+		matches = ValidToken // the same, for what stands in every body
+	}
 	return rule{
 		schema: schema{"type": "string", "pattern": pattern, "minLength": 1, "maxLength": limit},
 		check: func(c *checker, at string, n node) any {
@@ -79,7 +84,7 @@ func form(pattern, what string, limit int, more ...func(string) bool) rule {
 			if !ok {
 				return nil
 			}
-			good := utf8.RuneCountInString(s) <= limit && re.MatchString(s)
+			good := utf8.RuneCountInString(s) <= limit && matches(s)
 			for _, also := range more {
 				good = good && also(s)
 			}

@@ -97,7 +97,7 @@ var operatorMethods = []method{
 	{
 		name: "resolve", about: "Decides about an order that nobody can look up.", fields: resolveFields(), answer: Resolution{},
 		crossed: func(c *checker, r record) {
-			if get[bool](r, "new_reference") && get[Decision](r, "decision") != DecidedPlaceAgain && r.values["decision"] != nil {
+			if get[bool](r, "new_reference") && get[Decision](r, "decision") != DecidedPlaceAgain && r.value("decision") != nil {
 				c.fault("/new_reference", "is for the decision place_again only")
 			}
 		},
@@ -105,14 +105,14 @@ var operatorMethods = []method{
 			return Resolve{
 				Tenant: get[string](r, "tenant"), ID: get[string](r, "id"), ExpectedN: uint64(get[int64](r, "expected_n")), //nolint:gosec // positive
 				Decision: get[Decision](r, "decision"), NewReference: get[bool](r, "new_reference"),
-				Evidence: r.values["evidence"], By: get[string](r, "by"), DryRun: get[bool](r, "dry_run"),
+				Evidence: r.value("evidence"), By: get[string](r, "by"), DryRun: get[bool](r, "dry_run"),
 			}
 		},
 	},
 	{
 		name: "lane", about: "Pauses or resumes the placing at a provider, or shows its lane. A pause is in force when it is answered: no request is sent afterwards whose intent was not stored before.", fields: laneFields(), answer: LaneStatus{},
 		crossed: func(c *checker, r record) {
-			if action := get[LaneAction](r, "action"); (action == LanePause || action == LaneResume) && !r.given["by"] {
+			if action := get[LaneAction](r, "action"); (action == LanePause || action == LaneResume) && !r.given("by") {
 				c.fault("/by", "is required to pause or resume")
 			}
 		},

@@ -112,7 +112,7 @@ func decodeRequest[T any](m method, body []byte) (T, error) {
 func (m method) checkEither(c *checker, r record) {
 	given := 0
 	for _, name := range m.either {
-		if r.given[name] {
+		if r.given(name) {
 			given++
 		}
 	}

@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,19 +41,22 @@ type member struct {
 	value node
 }
 
-// parseTree reads exactly one JSON text. encoding/json decides what is JSON;
-// the walk after it meets valid input only.
+// parseTree reads exactly one JSON text. What is JSON is decided before; the
+// walk after it meets valid input only.
 func parseTree(body []byte) (node, error) {
 	if !utf8.Valid(body) {
 		return node{}, errors.New("is not UTF-8")
 	}
-	var whole json.RawMessage
-	if err := json.Unmarshal(body, &whole); err != nil {
-		return node{}, fmt.Errorf("is not JSON: %w", err)
+	if !isJSON(body) {
+		var whole json.RawMessage
+		return node{}, fmt.Errorf("is not JSON: %w", json.Unmarshal(body, &whole))
 	}
 	w := walker{src: body}
 	return w.value(0)
 }
+
+// usualMembers is what most objects have room for without growing.
+const usualMembers = 8
 
 type walker struct {
 	src []byte
@@ -101,6 +103,9 @@ func (w *walker) object(depth int) (node, error) {
 	n := node{kind: objectNode}
 	w.pos++
 	for w.next() != '}' {
+		if n.members == nil {
+			n.members = make([]member, 0, usualMembers)
+		}
 		name, _ := w.str()
 		v, err := w.value(depth + 1)
 		if err != nil {
@@ -127,13 +132,16 @@ func (w *walker) array(depth int) (node, error) {
 }
 
 func (w *walker) literal() string {
-	rest := w.src[w.pos:]
-	end := bytes.IndexAny(rest, " \t\r\n,]}")
-	if end < 0 {
-		end = len(rest)
+	from := w.pos
+	for w.pos < len(w.src) {
+		switch w.src[w.pos] {
+		case ' ', '\t', '\r', '\n', ',', ']', '}':
+			return string(w.src[from:w.pos])
+		default:
+			w.pos++
+		}
 	}
-	w.pos += end
-	return string(rest[:end])
+	return string(w.src[from:])
 }
 
 // str reads a string. Half of a surrogate pair is kept as its own three bytes,
@@ -142,14 +150,19 @@ func (w *walker) str() (text string, broken bool) {
 	w.pos++
 	var out []byte
 	for {
-		rest := w.src[w.pos:]
-		end := bytes.IndexAny(rest, `"\`)
-		out = append(out, rest[:end]...)
-		w.pos += end
-		if rest[end] == '"' {
+		from := w.pos
+		for w.src[w.pos] != '"' && w.src[w.pos] != '\\' {
 			w.pos++
-			return string(out), broken
 		}
+		run := w.src[from:w.pos]
+		if w.src[w.pos] == '"' {
+			w.pos++
+			if out == nil { // as nearly always: nothing was escaped
+				return string(run), broken
+			}
+			return string(append(out, run...)), broken
+		}
+		out = append(out, run...)
 		r, whole := w.escape()
 		if !whole {
 			broken = true
