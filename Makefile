@@ -63,12 +63,18 @@ alerts: ## evaluate the alert rules on made-up series (fetches Prometheus' engin
 check: lint test race ## everything that must hold before a merge
 
 .PHONY: bench
-bench: ## the pipeline beside a bare JetStream loop (BENCH="-orders 20000 -rounds 3")
-	$(GO) run ./test/bench $(BENCH)
+bench: ## the pipeline beside a bare JetStream loop (BENCH="--mode one-always --rounds 1")
+	$(GO) run ./cmd/beltline bench $(BENCH)
 
 .PHONY: bench-hold
 bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 10000 -sync default")
 	$(GO) run ./test/hold $(HOLD)
+
+# SCALE="-orders 20000" takes some minutes and 300 MB, and shows less.
+SCALE ?=
+.PHONY: bench-scale
+bench-scale: ## a million orders that have ended, and a million on hold, beside an empty system; 13 GB (SCALE="-orders 200000")
+	$(GO) run ./test/scale $(SCALE)
 
 # LIMIT=-quick takes about three minutes, LIMIT="-only 'killed'" some of the cases.
 LIMIT ?=

@@ -133,6 +133,18 @@ func (p *Process) AwaitLog(ctx context.Context, words string) error {
 	})
 }
 
+// Line is the first line of the present run's log that contains the words; empty
+// for none.
+func (p *Process) Line(words string) (string, error) {
+	lines, err := p.present()
+	for line := range bytes.Lines(lines) {
+		if bytes.Contains(line, []byte(words)) {
+			return string(line), err
+		}
+	}
+	return "", err
+}
+
 // await asks every few milliseconds, less often when it takes long, and gives
 // up when the process has ended.
 func (p *Process) await(ctx context.Context, what string, is func() (bool, error)) error {

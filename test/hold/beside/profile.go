@@ -23,8 +23,7 @@ func (s *System) Profile(ctx context.Context, dir string, d time.Duration) <-cha
 	failed := make(chan error, len(s.Processes()))
 	for _, p := range s.Processes() {
 		group.Go(func() {
-			url := strings.Replace(p.heap, "/heap", fmt.Sprintf("/profile?seconds=%d", max(1, int(min(d, 50*time.Second).Seconds()))), 1)
-			if err := download(ctx, url, filepath.Join(dir, p.Program+".pprof")); err != nil {
+			if err := p.profile(ctx, filepath.Join(dir, p.Program+".pprof"), d); err != nil {
 				failed <- err
 			}
 		})
@@ -35,6 +34,20 @@ func (s *System) Profile(ctx context.Context, dir string, d time.Duration) <-cha
 		done <- <-failed
 	}()
 	return done
+}
+
+func (p *Process) profile(ctx context.Context, path string, d time.Duration) error {
+	url := strings.Replace(p.heap, "/heap", fmt.Sprintf("/profile?seconds=%d", max(1, int(min(d, 50*time.Second).Seconds()))), 1)
+	return download(ctx, url, path)
+}
+
+// ProfileTo writes what the program computes for so long, and its heap after
+// that, into a folder.
+func (p *Process) ProfileTo(ctx context.Context, dir string, d time.Duration) error {
+	if err := p.profile(ctx, filepath.Join(dir, p.Program+".cpu.pprof"), d); err != nil {
+		return err
+	}
+	return download(ctx, p.heap+"?gc=1", filepath.Join(dir, p.Program+".heap.pprof"))
 }
 
 func download(ctx context.Context, url, path string) error {

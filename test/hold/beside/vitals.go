@@ -96,19 +96,24 @@ func (p *Process) CPU() (time.Duration, error) {
 
 // Looks is how many orders the sweeper has looked up since its process began.
 func (s *System) Looks(ctx context.Context) (int64, error) {
-	body, err := get(ctx, s.Dispatcher.metrics())
+	n, err := s.Dispatcher.Metric(ctx, "beltline_dispatcher_sweep_looks_total")
+	return int64(n), err
+}
+
+// Metric reads one series, written as the program shows it, with its labels.
+func (p *Process) Metric(ctx context.Context, series string) (float64, error) {
+	body, err := get(ctx, p.metrics())
 	if err != nil {
 		return 0, err
 	}
 	defer body.Close() //nolint:errcheck // only read
 	scan := bufio.NewScanner(body)
 	for scan.Scan() {
-		if rest, ok := strings.CutPrefix(scan.Text(), "beltline_dispatcher_sweep_looks_total "); ok {
-			n, err := strconv.ParseFloat(rest, 64)
-			return int64(n), err
+		if rest, ok := strings.CutPrefix(scan.Text(), series+" "); ok {
+			return strconv.ParseFloat(rest, 64)
 		}
 	}
-	return 0, fmt.Errorf("the dispatcher does not count the sweeper's looks (%w)", scan.Err())
+	return 0, fmt.Errorf("%s has no metric %s (%w)", p.Name, series, scan.Err())
 }
 
 func (p *Process) metrics() string { return strings.Replace(p.ready, "/readyz", "/metrics", 1) }
@@ -116,7 +121,7 @@ func (p *Process) metrics() string { return strings.Replace(p.ready, "/readyz", 
 // Disk is the size of each stream's files in bytes.
 func (s *System) Disk() (map[string]int64, error) {
 	sizes := map[string]int64{}
-	root := filepath.Join(s.dir, "store", "jetstream", "$G", "streams")
+	root := filepath.Join(s.Store(), "jetstream", "$G", "streams")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -134,3 +139,6 @@ func (s *System) Disk() (map[string]int64, error) {
 	})
 	return sizes, err
 }
+
+// Store is the folder of the server's files.
+func (s *System) Store() string { return filepath.Join(s.dir, "store") }

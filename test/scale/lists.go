@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/test/hold/beside"
+)
+
+// pageOf is how many orders a list shows.
+const pageOf = 50
+
+// askLists measures lists of some kinds, on both systems in turn.
+func (r *rig) askLists(ctx context.Context, phase string) error {
+	yes := true
+	for _, kind := range []struct {
+		what  string
+		asked messages.OrdersAsked
+	}{
+		{"the last orders", messages.OrdersAsked{}},
+		{"of a state", messages.OrdersAsked{State: messages.Succeeded, Provider: messages.BalanceSteam}},
+		{"of a state that no order has", messages.OrdersAsked{State: messages.Reversed}},
+		{"that need an operator", messages.OrdersAsked{NeedsOperator: &yes}},
+	} {
+		kind.asked.Limit = pageOf
+		times := map[*beside.System][]float64{}
+		for range r.o.lists {
+			for _, s := range r.systems() {
+				begun := time.Now()
+				page, err := list(ctx, s.NC, kind.asked)
+				if err != nil {
+					return fmt.Errorf("%s: list %s: %w", s.Name, kind.what, err)
+				}
+				times[s] = append(times[s], 1000*time.Since(begun).Seconds())
+				if kind.asked.State == messages.Succeeded && len(page.Orders) != min(pageOf, r.ended[s]) {
+					return fmt.Errorf("%s: list %s shows %d orders", s.Name, kind.what, len(page.Orders))
+				}
+			}
+		}
+		loaded, small := beside.SpreadOf(times[r.loaded]), beside.SpreadOf(times[r.small])
+		low, high := beside.Interval(times[r.loaded], times[r.small])
+		r.note(figure{Phase: phase, What: "list " + kind.what + ", mean", Unit: "ms", Loaded: loaded.Mean, Beside: small.Mean, Low: low, High: high})
+		r.note(figure{Phase: phase, What: "list " + kind.what + ", p99", Unit: "ms", Loaded: loaded.P99, Beside: small.P99})
+	}
+	return nil
+}
+
+// profile takes a profile of the loaded system's programs while its dispatcher
+// reads the ledger.
+func (r *rig) profile(ctx context.Context, s *beside.System, phase string) <-chan error {
+	done := make(chan error, 1)
+	if r.o.profiles == "" || s != r.loaded {
+		done <- nil
+		return done
+	}
+	dir := filepath.Join(r.o.profiles, strings.ReplaceAll(strings.ReplaceAll(phase, " ", "-"), ",", ""))
+	go func() {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			done <- err
+			return
+		}
+		if err := s.Dispatcher.AwaitReady(ctx); err != nil {
+			done <- err
+			return
+		}
+		done <- s.Dispatcher.ProfileTo(ctx, dir, 20*time.Second)
+	}()
+	return done
+}
