@@ -15,6 +15,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/internal/bench"
 )
 
 // exitNotFound is the code for an order that does not exist.
@@ -36,6 +37,9 @@ type Process struct {
 
 // Main runs the command in this process and ends the process.
 func Main() {
+	if code, is := bench.Part(); is {
+		os.Exit(code) //nolint:forbidigo // a process of a measurement, which is no command
+	}
 	os.Exit(Run(context.Background(), Process{ //nolint:forbidigo // the one end of this program
 		Process: app.ThisProcess(), Stdin: os.Stdin, StdinTerminal: terminal(os.Stdin), StdoutTerminal: terminal(os.Stdout),
 	}))
@@ -74,6 +78,8 @@ type root struct {
 
 	Unseal  unsealCommand  `cmd:"" help:"Open the sealed deliverable of an order."`
 	SealKey sealKeyCommand `cmd:"" help:"Make and show the keys that deliverables are sealed to."`
+
+	Bench benchCommand `cmd:"" help:"Measure the pipeline beside a bare JetStream loop, in processes of their own on this machine."`
 }
 
 // command is what every command of the grammar can do.

@@ -1,0 +1,93 @@
+package bench_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beltline-io/beltline/internal/bench"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// few are options for a run that judges no time.
+func few(t *testing.T, kind messages.Kind) bench.Options {
+	return bench.Options{
+		Orders: 30, Rounds: 1, Modes: []bench.Mode{bench.OneDefault}, Workers: []int{1}, Kind: kind,
+		Latency: 100 * time.Millisecond, InFlight: 64, Dir: t.TempDir(), Say: t.Logf,
+	}
+}
+
+// A measurement that nobody runs is broken when it is needed. This runs all of
+// it on few orders: the servers, programs and shop are processes as ever, and
+// Run itself compares the shop's books with the orders.
+func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
+	t.Parallel()
+	for _, kind := range bench.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			r, err := bench.Run(t.Context(), few(t, kind))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Results) != 2 || r.Results[0].Job != bench.BareLoop || r.Results[1].Job != "beltline" {
+				t.Fatalf("%+v", r.Results)
+			}
+			for i, x := range r.Results {
+				m := x.Median
+				if m.Orders < 30+30+30+50 || m.BurnDown <= 0 || m.Steady <= 0 || m.Fsyncs <= 0 || m.Bytes < 400 || m.EventBytes <= 0 || m.EventBytes > m.Bytes {
+					t.Errorf("%s: %+v", x.Job, m)
+				}
+				if m.Own.P50 <= 0 || m.Own.P99 < m.Own.P50 || m.Own.Max < m.Own.P99 || m.Same.Rate <= 0 {
+					t.Errorf("%s: latency %+v and %+v", x.Job, m.Own, m.Same)
+				}
+				if (m.Allocations > 0) != (i == 1) {
+					t.Errorf("%s: %f allocations", x.Job, m.Allocations)
+				}
+				if want := map[bool]float64{true: 2, false: 1}[i == 1 && kind == messages.Topup]; m.Requests != want {
+					t.Errorf("%s: %f requests for an order, not %f", x.Job, m.Requests, want)
+				}
+			}
+			if a, b := r.Results[0].Median.Same.Rate, r.Results[1].Median.Same.Rate; a != b {
+				t.Errorf("the same load is %f/s and %f/s", a, b)
+			}
+			shown(t, r)
+		})
+	}
+}
+
+// shown checks that tables and JSON tell what was measured.
+func shown(t *testing.T, r bench.Report) {
+	t.Helper()
+	var tables, lines strings.Builder
+	r.Tables(&tables)
+	for _, want := range []string{"one node, default sync", "bare loop", "beltline, 1 worker", "of bare", "burn-down", "steady", "p99 ms", "CPU s per 1,000", "≥ 0.9"} {
+		if !strings.Contains(tables.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, tables.String())
+		}
+	}
+	if err := r.JSON(&lines); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for scan := bufio.NewScanner(strings.NewReader(lines.String())); scan.Scan(); n++ {
+		var line struct {
+			Orders int           `json:"orders"`
+			Mode   bench.Mode    `json:"mode"`
+			Job    string        `json:"job"`
+			Median bench.Figures `json:"median"`
+			OfBare bench.Figures `json:"of_bare"`
+		}
+		if err := json.Unmarshal(scan.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		x := r.Results[n]
+		if line.Orders != r.Orders || line.Mode != x.Mode || line.Job != x.Job || line.Median != x.Median || line.OfBare != x.OfBare {
+			t.Errorf("line %d does not tell what was measured: %s", n+1, scan.Text())
+		}
+	}
+	if n != len(r.Results) {
+		t.Errorf("%d lines of JSON for %d results", n, len(r.Results))
+	}
+}
