@@ -68,14 +68,15 @@ type field struct {
 	required bool
 	rule     rule
 	about    string
+	pointer  string // from the object that has it
 }
 
 func need(name string, r rule, about string) field {
-	return field{name: name, required: true, rule: r, about: about}
+	return field{name: name, required: true, rule: r, about: about, pointer: child("", name)}
 }
 
 func may(name string, r rule, about string) field {
-	return field{name: name, rule: r, about: about}
+	return field{name: name, rule: r, about: about, pointer: child("", name)}
 }
 
 // record is a decoded object, by the table that it was checked against. A table
@@ -119,26 +120,26 @@ func (c *checker) object(at string, n node, fields []field) record {
 	rec := record{fields: fields, values: make([]any, len(fields)), stood: make([]bool, len(fields))}
 	var strange map[string]bool // there may be thousands
 	for _, m := range n.members {
-		here, i := child(at, m.name), rec.find(m.name)
+		i := rec.find(m.name)
 		switch {
-		case strange[m.name], i >= 0 && rec.stood[i]:
-			c.fault(here, "duplicate key")
-			if i >= 0 {
-				rec.values[i] = nil // which of the two is meant cannot be known
-			}
+		case strange[m.name]:
+			c.fault(child(at, m.name), "duplicate key")
+		case i >= 0 && rec.stood[i]:
+			c.fault(at+fields[i].pointer, "duplicate key")
+			rec.values[i] = nil // which of the two is meant cannot be known
 		case i < 0:
-			c.fault(here, "unknown field")
+			c.fault(child(at, m.name), "unknown field")
 			if strange == nil {
 				strange = make(map[string]bool)
 			}
 			strange[m.name] = true
 		default:
-			rec.values[i], rec.stood[i] = fields[i].rule.check(c, here, m.value), true
+			rec.values[i], rec.stood[i] = fields[i].rule.check(c, at+fields[i].pointer, m.value), true
 		}
 	}
 	for i, f := range fields {
 		if f.required && !rec.stood[i] {
-			c.fault(child(at, f.name), "is required")
+			c.fault(at+f.pointer, "is required")
 		}
 	}
 	return rec

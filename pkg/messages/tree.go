@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -51,16 +52,16 @@ func parseTree(body []byte) (node, error) {
 		var whole json.RawMessage
 		return node{}, fmt.Errorf("is not JSON: %w", json.Unmarshal(body, &whole))
 	}
-	w := walker{src: body}
+	w := walker{src: string(body)}
 	return w.value(0)
 }
 
-// usualMembers is what most objects have room for without growing.
-const usualMembers = 8
-
 type walker struct {
-	src []byte
+	src string // what is read is part of it, and not copied
 	pos int
+	// open are the members of the objects that have begun and not ended: only at
+	// its end it is known how many an object has.
+	open []member
 }
 
 var errTooDeep = fmt.Errorf("is nested deeper than %d levels", maxDepth)
@@ -100,20 +101,19 @@ func (w *walker) value(depth int) (node, error) {
 }
 
 func (w *walker) object(depth int) (node, error) {
-	n := node{kind: objectNode}
+	n, from := node{kind: objectNode}, len(w.open)
 	w.pos++
 	for w.next() != '}' {
-		if n.members == nil {
-			n.members = make([]member, 0, usualMembers)
-		}
 		name, _ := w.str()
 		v, err := w.value(depth + 1)
 		if err != nil {
 			return node{}, err
 		}
-		n.members = append(n.members, member{name: name, value: v})
+		w.open = append(w.open, member{name: name, value: v})
 	}
 	w.pos++
+	n.members = slices.Clone(w.open[from:])
+	w.open = w.open[:from]
 	return n, nil
 }
 
@@ -136,12 +136,12 @@ func (w *walker) literal() string {
 	for w.pos < len(w.src) {
 		switch w.src[w.pos] {
 		case ' ', '\t', '\r', '\n', ',', ']', '}':
-			return string(w.src[from:w.pos])
+			return w.src[from:w.pos]
 		default:
 			w.pos++
 		}
 	}
-	return string(w.src[from:])
+	return w.src[from:]
 }
 
 // str reads a string. Half of a surrogate pair is kept as its own three bytes,
@@ -158,7 +158,7 @@ func (w *walker) str() (text string, broken bool) {
 		if w.src[w.pos] == '"' {
 			w.pos++
 			if out == nil { // as nearly always: nothing was escaped
-				return string(run), broken
+				return run, broken
 			}
 			return string(append(out, run...)), broken
 		}
@@ -200,7 +200,7 @@ func (w *walker) escape() (r rune, whole bool) {
 }
 
 func (w *walker) hex() rune {
-	v, err := strconv.ParseUint(string(w.src[w.pos+2:w.pos+6]), 16, 16)
+	v, err := strconv.ParseUint(w.src[w.pos+2:w.pos+6], 16, 16)
 	if err != nil {
 		panic("messages: walking over JSON that was not valid: " + err.Error())
 	}
