@@ -289,6 +289,7 @@ func TestAccounts_EveryRoleDoesItsWorkAndGetsNothingElse(t *testing.T) {
 	r.workUpstream(n)
 	r.workPlain(n)
 	r.workOperator(n)
+	r.together()
 	n.must("system", "look at the server", func() error {
 		_, err := r.connect("system").RequestWithContext(t.Context(), "$SYS.REQ.SERVER.PING.JSZ", nil)
 		return err
