@@ -13,17 +13,36 @@ import (
 // driveNow puts what the order needs next into the queue, due at once: for an
 // order that is new, or overdue with nothing in the queue.
 func (d *Dispatcher) driveNow(ctx context.Context, last *ledger.Entry) error {
+	c, unfinished, err := d.send(ctx, last)
+	if err != nil || !unfinished {
+		return err
+	}
+	return d.armExpiry(ctx, last, c)
+}
+
+// driveNew does the same for an order that was accepted just now: when it
+// expires need not be read out of it again.
+func (d *Dispatcher) driveNew(ctx context.Context, first *ledger.Entry, expires *time.Time) error {
+	c, unfinished, err := d.send(ctx, first)
+	if err != nil || !unfinished || expires == nil {
+		return err
+	}
+	return d.queue.ScheduleExpiry(ctx, first.Event.Provider, c, *expires)
+}
+
+// send puts the command into the queue that the order needs now.
+func (d *Dispatcher) send(ctx context.Context, last *ledger.Entry) (c messages.Command, unfinished bool, err error) {
 	e := last.Event
 	due, unfinished := order.Next(e, d.o.Times, d.o.Now())
 	if !unfinished {
-		return nil
+		return c, false, nil
 	}
-	c := messages.CommandFor(e, last.Seq)
+	c = messages.CommandFor(e, last.Seq)
 	if err := d.queue.Send(ctx, e.Provider, due.Verb, c); err != nil {
-		return err
+		return c, true, err
 	}
 	d.count(e.Provider, due.Verb)
-	return d.armExpiry(ctx, last, c)
+	return c, true, nil
 }
 
 // driveIdle does the same for an order with nothing in the queue, at the time

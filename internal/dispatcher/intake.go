@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -76,7 +77,7 @@ type request struct {
 }
 
 // origin is what events remember of the message that caused them.
-func (r request) origin() string { return fmt.Sprintf("%s:%d", messages.StreamOrders, r.seq) }
+func (r request) origin() string { return messages.StreamOrders + ":" + strconv.FormatUint(r.seq, 10) }
 
 // fate is what becomes of a message, and the result that is counted. The zero
 // value leaves it alone, so that it comes back after the consumer's AckWait.

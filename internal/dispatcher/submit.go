@@ -51,7 +51,7 @@ func (d *Dispatcher) accept(ctx context.Context, r request, o *messages.Order) f
 	d.changed(nil, first, seq)
 	// A crash here leaves an order without a command. The message is not
 	// acknowledged yet: its redelivery, or else the sweeper, sends one.
-	if err := d.driveNow(ctx, &ledger.Entry{Seq: seq, Event: first}); err != nil {
+	if err := d.driveNew(ctx, &ledger.Entry{Seq: seq, Event: first}, o.ExpiresAt); err != nil {
 		return d.trouble(r, o.ID, err, "an accepted order was not handed over yet")
 	}
 	return done(resultAccepted)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,21 @@ func NewIndex(o Options) Index { return Index{newIndex(o.Times, o.Grace, o.Every
 func (i Index) Apply(seq uint64, e *messages.Event) error {
 	a := messages.EventAddress{Provider: e.Provider, Tenant: e.Tenant, OrderID: e.OrderID, Type: e.Type}
 	return i.x.apply(seq, a, func() (*messages.Event, error) { return e, nil })
+}
+
+// Read takes an event as the follower does.
+func (i Index) Read(seq uint64, a messages.EventAddress, body []byte) error {
+	return i.x.read(seq, a, body)
+}
+
+// Items are the unfinished orders, each with all that is known of it.
+func (i Index) Items() []string {
+	var all []string
+	for _, it := range i.x.items {
+		all = append(all, fmt.Sprintf("%+v", *it))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // Spoil takes an event whose body cannot be read.

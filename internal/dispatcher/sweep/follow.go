@@ -80,7 +80,7 @@ func (s *Sweeper) take(x *index, msg jetstream.Msg, reached func()) {
 	}
 	address, err := messages.ParseEventSubject(msg.Subject())
 	if err == nil {
-		err = x.apply(meta.Sequence.Stream, address, func() (*messages.Event, error) { return messages.DecodeEvent(msg.Data()) })
+		err = x.read(meta.Sequence.Stream, address, msg.Data())
 	}
 	if err != nil {
 		s.log.Error().Err(err).Str(logkey.Subject, msg.Subject()).Uint64(logkey.StreamSeq, meta.Sequence.Stream).

@@ -46,6 +46,12 @@ func newIndex(times order.Times, grace, every time.Duration) *index {
 // its body need not be read. What has ended otherwise may still be watched.
 func ended(t messages.Type) bool { return t == messages.Rejected || t == messages.Reversed }
 
+// read takes the event at seq with its body. What is bought and for whom does
+// not matter here, and would be most of the work.
+func (x *index) read(seq uint64, a messages.EventAddress, body []byte) error {
+	return x.apply(seq, a, func() (*messages.Event, error) { return messages.DecodeStanding(body) })
+}
+
 // apply takes the event at seq. The body is asked for only if it is needed.
 func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*messages.Event, error)) error {
 	key := a.Tenant + "/" + a.OrderID
