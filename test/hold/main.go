@@ -140,7 +140,7 @@ func measure(ctx context.Context, o options, loaded, empty *beside.System) (repo
 		return r, err
 	}
 	say("doing nothing for %s", o.idle)
-	if r.Idle, err = idle(ctx, loaded, empty, o.idle); err != nil {
+	if r.Idle, err = beside.Idle(ctx, loaded, empty, o.idle); err != nil {
 		return r, err
 	}
 	if r.Memory, err = beside.Weigh(ctx, loaded, empty, "since it was filled"); err != nil {
@@ -159,37 +159,4 @@ func measure(ctx context.Context, o options, loaded, empty *beside.System) (repo
 		return r, err
 	}
 	return r, nil
-}
-
-// idle measures what the programs compute while nobody asks anything of them.
-func idle(ctx context.Context, loaded, empty *beside.System, d time.Duration) (idling, error) {
-	looked, err := loaded.Looks(ctx)
-	if err != nil {
-		return idling{}, err
-	}
-	all := append(loaded.Processes(), empty.Processes()...)
-	before := make([]time.Duration, len(all))
-	for i, p := range all {
-		if before[i], err = p.CPU(); err != nil {
-			return idling{}, err
-		}
-	}
-	begun := time.Now()
-	beside.Pause(ctx, d)
-	took := time.Since(begun).Seconds()
-	used := make([]float64, len(all))
-	for i, p := range all {
-		after, err := p.CPU()
-		if err != nil {
-			return idling{}, err
-		}
-		used[i] = 1000 * (after - before[i]).Seconds() / took
-	}
-	r := idling{Seconds: took}
-	for i, p := range loaded.Processes() {
-		r.Programs = append(r.Programs, compute{Program: p.Program, Loaded: used[i], Empty: used[i+len(all)/2]})
-	}
-	looks, err := loaded.Looks(ctx)
-	r.Looks = looks - looked
-	return r, err
 }

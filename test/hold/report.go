@@ -20,24 +20,10 @@ type report struct {
 	Fill     time.Duration    `json:"fill_nanoseconds"`
 	Noise    beside.Latency   `json:"latency_both_empty"`
 	Latency  beside.Latency   `json:"latency"`
-	Idle     idling           `json:"idle"`
+	Idle     beside.Idling    `json:"idle"`
 	Memory   []beside.Weights `json:"memory"`
 	Disk     []beside.Stored  `json:"disk"`
 	Restarts []beside.Restart `json:"restarts"`
-}
-
-// idling is what the systems cost while nobody asks anything of them.
-type idling struct {
-	Seconds  float64   `json:"seconds"`
-	Programs []compute `json:"programs"`
-	Looks    int64     `json:"sweep_looks"` // orders that the sweeper of the loaded system looked up
-}
-
-// compute is the time that a program computed, in milliseconds for each second.
-type compute struct {
-	Program string  `json:"program"`
-	Loaded  float64 `json:"loaded_ms_per_s"`
-	Empty   float64 `json:"empty_ms_per_s"`
 }
 
 func (r report) save(path string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -50,25 +49,10 @@ func (r *rig) askLists(ctx context.Context, phase string) error {
 	return nil
 }
 
-// profile takes a profile of the loaded system's programs while its dispatcher
-// reads the ledger.
-func (r *rig) profile(ctx context.Context, s *beside.System, phase string) <-chan error {
-	done := make(chan error, 1)
+// profiles is the folder for the profiles of a system's dispatcher; "" for none.
+func (r *rig) profiles(s *beside.System, phase string) string {
 	if r.o.profiles == "" || s != r.loaded {
-		done <- nil
-		return done
+		return ""
 	}
-	dir := filepath.Join(r.o.profiles, strings.ReplaceAll(strings.ReplaceAll(phase, " ", "-"), ",", ""))
-	go func() {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			done <- err
-			return
-		}
-		if err := s.Dispatcher.AwaitReady(ctx); err != nil {
-			done <- err
-			return
-		}
-		done <- s.Dispatcher.ProfileTo(ctx, dir, 20*time.Second)
-	}()
-	return done
+	return filepath.Join(r.o.profiles, strings.ReplaceAll(strings.ReplaceAll(phase, " ", "-"), ",", ""))
 }

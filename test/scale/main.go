@@ -27,6 +27,7 @@ type options struct {
 	probes      int
 	gap         time.Duration
 	lists       int
+	idle        time.Duration
 	restarts    int
 	folder      string
 	json        string
@@ -44,6 +45,7 @@ func main() {
 	flag.IntVar(&o.probes, "probes", 300, "single new orders on each system whose latency is measured")
 	flag.DurationVar(&o.gap, "gap", 50*time.Millisecond, "rest between two of them")
 	flag.IntVar(&o.lists, "lists", 100, "lists of each kind that are asked for")
+	flag.DurationVar(&o.idle, "idle", time.Minute, "how long the cost of doing nothing is measured")
 	flag.IntVar(&o.restarts, "restarts", 1, "kills of each program")
 	flag.StringVar(&o.folder, "dir", os.TempDir(), "where the streams lie meanwhile; 13 KB for each order of -orders")
 	flag.StringVar(&o.json, "json", "", "write each figure as a line of JSON to this file too")
@@ -73,7 +75,7 @@ func (o options) check() error {
 	switch {
 	case o.sync != "always" && o.sync != "default":
 		return fmt.Errorf("-sync %q is neither always nor default", o.sync)
-	case o.ended < 1 || o.held < 0 || o.few < 1 || o.rounds < 1 || o.burst < 1 || o.probes < 1 || o.lists < 1 || o.restarts < 0 || o.gap < 0:
+	case o.ended < 1 || o.held < 0 || o.few < 1 || o.rounds < 1 || o.burst < 1 || o.probes < 1 || o.lists < 1 || o.restarts < 0 || o.gap < 0 || o.idle < 0:
 		return errors.New("a number is too small")
 	case o.ended > 99_999_999 || o.need() > ledgerBytes:
 		return fmt.Errorf("so many orders take about %d MiB, and the ledger takes orders up to %d MiB", o.need()>>20, ledgerBytes>>20)

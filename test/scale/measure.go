@@ -17,7 +17,8 @@ import (
 func (r *rig) systems() []*beside.System { return []*beside.System{r.loaded, r.small} }
 
 // measure takes all figures: while both systems are empty, with the orders that
-// have ended, and with those on hold on top of them.
+// have ended, and with those on hold on top of them. What restarts take is
+// measured at the end.
 func (r *rig) measure(ctx context.Context) error {
 	always := r.o.sync == "always"
 	say("one order of each kind goes through the pipeline")
@@ -41,7 +42,7 @@ func (r *rig) measure(ctx context.Context) error {
 		return err
 	}
 	if r.o.held == 0 {
-		return nil
+		return r.kill(ctx, phase)
 	}
 	phase = fmt.Sprintf("%d ended, %d on hold", r.o.ended, r.o.held)
 	if err := r.load(ctx, phase, r.loaded, held, "held--", r.o.held, always); err != nil {
@@ -50,7 +51,10 @@ func (r *rig) measure(ctx context.Context) error {
 	if err := r.again(ctx, r.small); err != nil {
 		return err
 	}
-	return r.all(ctx, phase, r.o.ended+r.o.held-r.o.few)
+	if err := r.all(ctx, phase, r.o.ended+r.o.held-r.o.few); err != nil {
+		return err
+	}
+	return r.kill(ctx, phase)
 }
 
 // load fills a system and counts what it has.
@@ -123,10 +127,23 @@ func (r *rig) all(ctx context.Context, phase string, more int) error {
 			return err
 		}
 	}
-	if err := r.weigh(ctx, phase, more); err != nil {
+	if err := r.idle(ctx, phase); err != nil {
 		return err
 	}
-	return r.kill(ctx, phase)
+	return r.weigh(ctx, phase, more)
+}
+
+// idle measures what the programs compute while nobody asks anything of them.
+func (r *rig) idle(ctx context.Context, phase string) error {
+	i, err := beside.Idle(ctx, r.loaded, r.small, r.o.idle)
+	if err != nil {
+		return err
+	}
+	for _, p := range i.Programs {
+		r.note(figure{Phase: phase, What: p.Program + " computes while nobody asks", Unit: "ms/s", Loaded: p.Loaded, Beside: p.Empty})
+	}
+	r.note(figure{Phase: phase, What: "orders that the sweeper looks up meanwhile", Unit: "1/s", Loaded: float64(i.Looks) / i.Seconds})
+	return nil
 }
 
 // counts waits until the dispatchers of both systems count the orders that were

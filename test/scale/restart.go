@@ -28,13 +28,12 @@ type risen struct {
 func (r *rig) rise(ctx context.Context, phase string) error {
 	took := map[*beside.System]risen{}
 	for _, s := range r.systems() {
-		profiled := r.profile(ctx, s, phase)
-		up, err := dispatch(ctx, s)
+		up, err := dispatch(ctx, s, r.profiles(s, phase))
 		if err != nil {
 			return err
 		}
 		took[s] = up
-		if err := errors.Join(<-profiled, s.Begin(ctx, s.Workers()...)); err != nil {
+		if err := s.Begin(ctx, s.Workers()...); err != nil {
 			return err
 		}
 		say("  %s: dispatcher ready after %s, lists after %s, index of %d orders after %s", s.Name,
@@ -57,15 +56,16 @@ func (r *rig) risen(phase, what string, took map[*beside.System]risen) {
 	}
 }
 
-// dispatch starts a dispatcher and measures until all its parts work.
-func dispatch(ctx context.Context, s *beside.System) (risen, error) {
+// dispatch starts a dispatcher and measures until all its parts work. Its
+// profiles are written into a folder meanwhile, unless that is "".
+func dispatch(ctx context.Context, s *beside.System, profiles string) (risen, error) {
 	var up risen
 	begun := time.Now()
 	if err := s.Dispatcher.Start(); err != nil {
 		return up, err
 	}
 	var all sync.WaitGroup
-	errs := make([]error, 3)
+	errs := make([]error, 4)
 	wait := func(i int, took *time.Duration, until func() error) {
 		all.Go(func() {
 			errs[i] = until()
@@ -75,6 +75,9 @@ func dispatch(ctx context.Context, s *beside.System) (risen, error) {
 	wait(0, &up.ready, func() error { return s.Dispatcher.AwaitReady(ctx) })
 	wait(1, &up.lists, func() error { return awaitLists(ctx, s) })
 	wait(2, &up.index, func() error { return s.Dispatcher.AwaitLog(ctx, beside.IndexComplete) })
+	if profiles != "" {
+		all.Go(func() { errs[3] = s.Dispatcher.ProfileTo(ctx, profiles, 20*time.Second) })
+	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return up, err
@@ -119,16 +122,9 @@ func (r *rig) kill(ctx context.Context, phase string) error {
 			}
 			r.pair(phase, r.loaded.Workers()[i].Program+" killed until ready", took)
 		}
-		rose := map[*beside.System]risen{}
-		for _, s := range r.systems() {
-			if err := s.Dispatcher.End(syscall.SIGKILL); err != nil {
-				return err
-			}
-			var err error
-			if rose[s], err = dispatch(ctx, s); err != nil {
-				return err
-			}
-			say("  %s: dispatcher killed: lists after %s, index after %s", s.Name, rose[s].lists.Round(time.Millisecond), rose[s].index.Round(time.Millisecond))
+		rose, err := r.killDispatchers(ctx)
+		if err != nil {
+			return err
 		}
 		r.risen(phase, "dispatcher killed", rose)
 		ready, served := map[*beside.System]time.Duration{}, map[*beside.System]time.Duration{}
@@ -150,6 +146,27 @@ func (r *rig) kill(ctx context.Context, phase string) error {
 		r.pair(phase, "nats-server killed until a new order", served)
 	}
 	return nil
+}
+
+// killDispatchers kills those of both systems at once: each waits for the lease
+// of its dead one for most of the time.
+func (r *rig) killDispatchers(ctx context.Context) (map[*beside.System]risen, error) {
+	both := r.systems()
+	rose, errs := make([]risen, len(both)), make([]error, len(both))
+	var all sync.WaitGroup
+	for i, s := range both {
+		all.Go(func() {
+			if errs[i] = s.Dispatcher.End(syscall.SIGKILL); errs[i] == nil {
+				rose[i], errs[i] = dispatch(ctx, s, "")
+			}
+		})
+	}
+	all.Wait()
+	took := map[*beside.System]risen{}
+	for i, s := range both {
+		took[s] = rose[i]
+	}
+	return took, errors.Join(errs...)
 }
 
 func (r *rig) pair(phase, what string, took map[*beside.System]time.Duration) {

@@ -41,7 +41,7 @@ func TestScale_WhatIsWrittenIsReadAsRealOrdersAreAndEverythingIsMeasured(t *test
 	for _, phase := range []string{"200 ended", "200 ended, 200 on hold"} {
 		for _, what := range []string{
 			"orders written a second", "burst of 10 new orders, mean of 1", "new order, p99", "dispatcher started until index complete",
-			"list the last orders, mean", "dispatcher, Go heap", "nats-server, RSS", "files of EVENTS", "nats-server killed until a new order",
+			"list the last orders, mean", "dispatcher, Go heap", "nats-server, RSS", "files of EVENTS",
 		} {
 			if f := found[phase+": "+what]; f.Loaded <= 0 {
 				t.Errorf("%s: %s was not measured: %+v", phase, what, f)
@@ -49,6 +49,11 @@ func TestScale_WhatIsWrittenIsReadAsRealOrdersAreAndEverythingIsMeasured(t *test
 			if !strings.Contains(shown.String(), what) {
 				t.Errorf("the tables say nothing of %s:\n%s", what, shown.String())
 			}
+		}
+	}
+	for _, what := range []string{"worker-skinsback killed until ready", "dispatcher killed until index complete", "nats-server killed until a new order"} {
+		if f := found["200 ended, 200 on hold: "+what]; f.Loaded <= 0 || f.Beside <= 0 {
+			t.Errorf("%s was not measured: %+v", what, f)
 		}
 	}
 	if f := found["200 ended: files of EVENTS"]; f.Each < 3*500 {

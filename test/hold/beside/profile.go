@@ -42,8 +42,14 @@ func (p *Process) profile(ctx context.Context, path string, d time.Duration) err
 }
 
 // ProfileTo writes what the program computes for so long, and its heap after
-// that, into a folder.
+// that, into a folder. It waits until the program can be asked.
 func (p *Process) ProfileTo(ctx context.Context, dir string, d time.Duration) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := p.AwaitReady(ctx); err != nil {
+		return err
+	}
 	if err := p.profile(ctx, filepath.Join(dir, p.Program+".cpu.pprof"), d); err != nil {
 		return err
 	}
