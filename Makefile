@@ -66,6 +66,12 @@ check: lint test race ## everything that must hold before a merge
 bench: ## the pipeline beside a bare JetStream loop (BENCH="--mode one-always --rounds 1")
 	$(GO) run ./cmd/beltline bench $(BENCH)
 
+# PROFILE="--kind deposit" adds to it; the files are for `go tool pprof`.
+PROFILE ?=
+.PHONY: profile
+profile: ## CPU and allocation profiles of the programs under the bench's load, by package (PROFILE="--mode one-default")
+	$(GO) run ./cmd/beltline bench --profile .beltline/profile $(if $(findstring --mode,$(PROFILE)),,--mode one-always) $(PROFILE)
+
 .PHONY: bench-hold
 bench-hold: ## what orders on hold cost, beside an empty system (HOLD="-orders 10000 -sync default")
 	$(GO) run ./test/hold $(HOLD)

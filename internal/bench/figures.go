@@ -12,6 +12,7 @@ type Figures struct {
 	Own         Latency `json:"latency"`              // at 30 % of its own steady rate, or at the rate that was asked for
 	Same        Latency `json:"latency_at_bare_rate"` // at 30 % of the bare loop's, the same load for both
 	CPU         CPU     `json:"cpu_seconds_per_1000"` // during the steady part; upstream's own is left out
+	Others      float64 `json:"cpus_of_others"`       // CPUs that everything else on the machine kept busy meanwhile
 	Allocations float64 `json:"allocations,omitempty"`
 	Requests    float64 `json:"requests"` // to the shop, for each order
 	Bytes       float64 `json:"bytes"`    // on the disk of each node, for each order
@@ -41,7 +42,7 @@ func (f *Figures) each() []*float64 {
 		&f.Orders, &f.Fsyncs, &f.BurnDown, &f.Steady,
 		&f.Own.Rate, &f.Own.P50, &f.Own.P99, &f.Own.Max, &f.Same.Rate, &f.Same.P50, &f.Same.P99, &f.Same.Max,
 		&f.CPU.All, &f.CPU.NATS, &f.CPU.Programs, &f.CPU.Shop,
-		&f.Allocations, &f.Requests, &f.Bytes, &f.EventBytes,
+		&f.Others, &f.Allocations, &f.Requests, &f.Bytes, &f.EventBytes,
 	}
 }
 
@@ -75,4 +76,13 @@ func (f Figures) of(base Figures) (ratio Figures) {
 		}
 	}
 	return ratio
+}
+
+// ratios takes the median of the ratios of each round.
+func ratios(rounds, base []Figures) Figures {
+	all := make([]Figures, len(rounds))
+	for i := range rounds {
+		all[i] = rounds[i].of(base[i])
+	}
+	return median(all)
 }

@@ -75,6 +75,7 @@ func (r Report) rows() []row {
 		{"requests to the shop per order", func(f *Figures) *float64 { return &f.Requests }, "%.2f", none},
 		{"bytes on disk per order", func(f *Figures) *float64 { return &f.Bytes }, "%.0f", atMost(1.5)},
 		{"  of them in EVENTS", func(f *Figures) *float64 { return &f.EventBytes }, "%.0f", none},
+		{"CPUs busy with other programs", func(f *Figures) *float64 { return &f.Others }, "%.2f", none},
 		{"raw disk, fsync/s before", func(f *Figures) *float64 { return &f.Fsyncs }, "%.0f", none},
 	}
 }
@@ -105,7 +106,7 @@ func (r Report) Tables(w io.Writer) {
 }
 
 func (r Report) table(w io.Writer, m Mode, results []Result) {
-	_, _ = fmt.Fprintf(w, "%s: %d orders of %d bytes (%s), %d in flight, medians of %d rounds\n",
+	_, _ = fmt.Fprintf(w, "%s: %d orders of %d bytes (%s), %d in flight, medians of %d rounds and of their ratios\n",
 		m.Title(), r.Orders, orderSize, r.Kind, r.InFlight, len(results[0].Rounds))
 	t := newTable()
 	head := table.Row{""}

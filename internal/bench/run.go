@@ -17,8 +17,8 @@ type Result struct {
 	Mode    Mode      `json:"mode"`
 	Job     string    `json:"job"`
 	Workers int       `json:"workers"`
-	Median  Figures   `json:"median"` // each figure's own
-	OfBare  Figures   `json:"of_bare"`
+	Median  Figures   `json:"median"`  // each figure's own
+	OfBare  Figures   `json:"of_bare"` // the median of the rounds' ratios: both sides of one were taken in the same minutes
 	Rounds  []Figures `json:"rounds"`
 }
 
@@ -83,7 +83,7 @@ func (o Options) mode(ctx context.Context, m Mode) ([]Result, error) {
 	}
 	for i := range results {
 		results[i].Median = median(results[i].Rounds)
-		results[i].OfBare = results[i].Median.of(results[0].Median)
+		results[i].OfBare = ratios(results[i].Rounds, results[0].Rounds)
 	}
 	return results, nil
 }

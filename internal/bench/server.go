@@ -77,16 +77,17 @@ func (t serverTask) joined(srv *server.Server) bool {
 }
 
 // startServers starts what a mode asks for, and returns when it does its work.
-// profiles has the first of them serve its profiles.
-func startServers(ctx context.Context, dir string, m Mode, profiles bool) (nodes []*process, err error) {
+// Where profiles are wanted, it also says where the first one serves them.
+func startServers(ctx context.Context, dir string, m Mode, profiles bool) (nodes []*process, at string, err error) {
 	defer func() {
 		if err != nil {
 			endAll(nodes)
+			nodes = nil
 		}
 	}()
 	ports, err := freePorts(m.nodes() + 1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for i := range m.nodes() {
 		t := serverTask{Name: fmt.Sprintf("nats-server-%d", i+1), Always: m.always(), Node: i}
@@ -96,19 +97,20 @@ func startServers(ctx context.Context, dir string, m Mode, profiles bool) (nodes
 		}
 		if i == 0 && profiles {
 			t.Profiles = ports[m.nodes()]
+			at = fmt.Sprintf("http://%s:%d", loopback, t.Profiles)
 		}
 		p, err := spawn(dir, t.Name, task{Role: roleServer, Server: t})
 		if err != nil {
-			return nodes, err
+			return nodes, at, err
 		}
 		nodes = append(nodes, p)
 	}
 	for _, p := range nodes {
 		if err := p.await(ctx); err != nil {
-			return nodes, err
+			return nodes, at, err
 		}
 	}
-	return nodes, nil
+	return nodes, at, nil
 }
 
 // addresses names all servers, as clients are told.

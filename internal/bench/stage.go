@@ -42,6 +42,7 @@ type stage struct {
 	nodes    []*process
 	shop     *process
 	programs []*process // the job's
+	profiles string     // where the first server serves its profiles, where it does
 
 	nc      *nats.Conn // that upstream publishes on
 	js      jetstream.JetStream
@@ -72,7 +73,7 @@ func open(ctx context.Context, o Options, m Mode, j job, profiles bool) (s *stag
 	if s.dir, err = os.MkdirTemp(o.Dir, "beltline-bench-"); err != nil {
 		return s, err
 	}
-	if s.nodes, err = startServers(ctx, s.dir, m, profiles); err != nil {
+	if s.nodes, s.profiles, err = startServers(ctx, s.dir, m, profiles); err != nil {
 		return s, err
 	}
 	if s.shop, err = s.spawn(string(roleShop), task{Role: roleShop}); err != nil {

@@ -17,6 +17,9 @@ import (
 type vitals struct {
 	nats, programs, shop time.Duration // computed
 	mallocs              float64       // of our programs; the bare loop does not tell
+
+	at            time.Time
+	machine, mine time.Duration // computed by all programs of the machine, and by upstream
 }
 
 // look reads the vitals of all processes.
@@ -32,6 +35,13 @@ func (s *stage) look(ctx context.Context) (v vitals, err error) {
 			}
 			*part.sum += t
 		}
+	}
+	v.at = time.Now()
+	if v.machine, err = computedByAll(); err != nil {
+		return v, err
+	}
+	if v.mine, err = computed(os.Getpid()); err != nil {
+		return v, err
 	}
 	for _, p := range s.programs {
 		if p.url == "" {
@@ -57,6 +67,10 @@ func (f *Figures) spent(before, after vitals, n int) {
 		NATS: each(before.nats, after.nats), Programs: each(before.programs, after.programs), Shop: each(before.shop, after.shop),
 	}
 	f.CPU.All = f.CPU.NATS + f.CPU.Programs + f.CPU.Shop
+	if all := after.machine - before.machine; all > 0 {
+		others := all - (after.mine - before.mine) - (after.nats - before.nats) - (after.programs - before.programs) - (after.shop - before.shop)
+		f.Others = max(0, others.Seconds()) / after.at.Sub(before.at).Seconds()
+	}
 	f.Allocations = (after.mallocs - before.mallocs) / float64(n)
 }
 
@@ -87,6 +101,32 @@ func computed(pid int) (time.Duration, error) {
 			return 0, fmt.Errorf("process %d: %w", pid, err)
 		}
 		sum += n
+	}
+	return time.Duration(sum) * time.Second / ticks, nil
+}
+
+// computedByAll is the time that everything on this machine has computed, the
+// system included; 0 where there is no /proc.
+func computedByAll() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if os.IsNotExist(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	var sum int64
+	const user, nice, system, irq, softirq, steal = 1, 2, 3, 6, 7, 8 // between them: idle, and waiting for disks
+	for i, text := range strings.Fields(line) {
+		switch i {
+		case user, nice, system, irq, softirq, steal:
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/stat: %w", err)
+			}
+			sum += n
+		}
 	}
 	return time.Duration(sum) * time.Second / ticks, nil
 }

@@ -22,6 +22,7 @@ type benchCommand struct {
 	Rate     float64       `name:"rate" help:"Orders a second under which latency is measured, instead of 30 % of what was reached."`
 	Latency  time.Duration `name:"latency" default:"8s" help:"How long each measurement of latency takes."`
 	InFlight int           `name:"in-flight" default:"64" help:"Messages in work at one time, in each program of both sides."`
+	Profile  string        `name:"profile" placeholder:"PATH" help:"Measure nothing, and write CPU and allocation profiles of dispatcher, worker and nats-server into this folder, taken under the steady load for as long as --latency says."`
 	Dir      string        `name:"dir" placeholder:"PATH" help:"Below which the servers keep their files, on the disk that is meant; default is where temporary files are."`
 }
 
@@ -36,15 +37,18 @@ func (*benchCommand) Help() string {
 		"p50 and p99: orders are submitted at a fixed rate whatever comes back, and timed from the moment each was due: at 30 % of its own steady rate (or at --rate), " +
 		"and at 30 % of the bare loop's, the same load for both. " +
 		"CPU and allocations are of the steady part, without upstream's own; allocations are of dispatcher and workers. Bytes are of all orders, on each node. " +
-		"The targets are those that this project has set itself, as ratios to the bare loop of the same run.\n\n" +
+		"The targets are those that this project has set itself, as ratios to the bare loop of the same round; shown is the median of the rounds' ratios. " +
+		"What other programs computed meanwhile, and how fast the raw disk synced before, say how quiet the machine was.\n\n" +
 		"topup is final at once, and costs two requests, because the login is checked before it is paid for; deposit costs one, as the bare loop's purchase does, " +
 		"its result is action_required, and it leaves a timer behind.\n\n" +
 		"An order that is missing, or that the shop's books do not hold exactly once, is an error. CPU is measured on Linux only.\n\n" +
+		"With --profile it shows of each profile the packages that most of it is of; `go tool pprof` reads the files.\n\n" +
 		"Exit codes: 0 measured, 1 not measured, or an order was missing or bought twice, 2 wrong usage, 130 Ctrl-C.\n\n" +
 		"Examples:\n\n" +
 		"  beltline bench\n" +
 		"  beltline bench --orders 2000 --rounds 1 --mode one-always\n" +
-		"  beltline bench --mode one-default --workers 1,2,4 -o json"
+		"  beltline bench --mode one-default --workers 1,2,4 -o json\n" +
+		"  beltline bench --mode one-always --profile profiles"
 }
 
 // Check applies the rules of the command.
@@ -81,6 +85,9 @@ func (c *benchCommand) options() bench.Options {
 func (c *benchCommand) run(ctx context.Context, s *session) int {
 	o := c.options()
 	o.Say = s.say
+	if c.Profile != "" {
+		return c.profile(ctx, s, o)
+	}
 	report, err := bench.Run(ctx, o)
 	if c.json() {
 		if jsonErr := report.JSON(s.Stdout); err == nil {
@@ -93,6 +100,23 @@ func (c *benchCommand) run(ctx context.Context, s *session) int {
 	}
 	if err != nil {
 		return s.stopped(ctx, err)
+	}
+	return app.ExitOK
+}
+
+func (c *benchCommand) profile(ctx context.Context, s *session, o bench.Options) int {
+	all, err := bench.Profile(ctx, o, c.Profile)
+	switch {
+	case err != nil:
+		return s.stopped(ctx, err)
+	case !c.json():
+		bench.ProfileTables(s.Stdout, all)
+		return app.ExitOK
+	}
+	for _, p := range all {
+		if err := s.tellJSON(p); err != nil {
+			return s.failed(err)
+		}
 	}
 	return app.ExitOK
 }
