@@ -164,6 +164,10 @@ const pointDeed = "let a worker die at a point"
 // pointFor is how long a worker has to reach the point at which it dies.
 const pointFor = 3 * time.Second
 
+// inBatch are the points around a batch: before its first message, before and
+// after the one that commits it.
+var inBatch = []string{"commit.batch.before", "commit.batch.after", "commit.last.before", "commit.last.after"}
+
 // pointWorker starts a worker anew that dies by its own hand at a point.
 func (n *nemesis) pointWorker(ctx context.Context) {
 	m := n.worker()
@@ -172,7 +176,11 @@ func (n *nemesis) pointWorker(ctx context.Context) {
 	}
 	all := cases(m.provider)
 	c := all[n.random.IntN(len(all))]
-	faults := fmt.Sprintf("%s=kill:%d", c.Point, 1+n.random.IntN(5))
+	point := c.Point
+	if m.together && n.random.IntN(3) == 0 {
+		point = inBatch[n.random.IntN(len(inBatch))]
+	}
+	faults := fmt.Sprintf("%s=kill:%d", point, 1+n.random.IntN(5))
 	n.beside(m, func() {
 		m.Kill("to die at " + faults)
 		if m.startWith(faults) == nil {

@@ -49,6 +49,7 @@ type member struct {
 	*procs.Process
 	provider string // empty for a dispatcher
 	network  way    // between it and the servers; empty where it is connected directly
+	together bool   // it stores in batches whatever it can
 
 	sound []string // its environment without faults
 	began int      // how much it had printed before the life of a case
@@ -137,6 +138,11 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		m.Process = &procs.Process{
 			Program: program, Name: name, Path: filepath.Join(programs, program), Output: out, Journal: f.journal,
 			Env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + bundle, "GOMAXPROCS=1"}, assignments(env)...),
+		}
+		// Every other one stores together whatever it can, so that kills meet
+		// batches, and batches meet those who write alone.
+		if m.together = o.Failpoints && replica%2 == 1; m.together {
+			m.Env = append(m.Env, "GROUPCOMMIT=eager")
 		}
 		m.sound = m.Env
 		f.members = append(f.members, m)
