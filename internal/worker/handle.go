@@ -34,6 +34,7 @@ type task struct {
 	order *messages.Order
 	probe bool  // the lane is closed and this task may try it
 	turn  *turn // of a payout, once taken
+	stay  *stay // among the commands that are worked on
 	fresh bool  // the ledger knows no earlier request under the reference
 	span  telemetry.Span
 
@@ -62,7 +63,9 @@ func (w *Worker) handle(ctx context.Context, msg jetstream.Msg, probe bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.metrics.panics.Inc()
-			w.suspects.count(ctx, t.addr, t.meta)
+			if t.stay != nil {
+				t.stay.blame(ctx)
+			}
 			t.log.Error().Interface("panic", r).Bytes("stack", debug.Stack()).Str(logkey.Subject, msg.Subject()).
 				Msg("a command made the worker panic; it is left to be delivered again")
 		}
@@ -129,11 +132,17 @@ func (t *task) run(ctx context.Context) error {
 	if err := t.read(); err != nil {
 		return err
 	}
-	release, tooOften, err := t.suspects.enter(ctx, t.addr, t.meta, t.taken)
-	if err != nil {
+	var err error
+	if t.stay, err = t.suspects.enter(ctx, t.addr, t.meta); err != nil {
 		return err
 	}
-	defer release()
+	err = t.goOn(ctx)
+	t.stay.leave(ctx, t.taken()) // not after a panic
+	return err
+}
+
+// goOn does what the order needs now.
+func (t *task) goOn(ctx context.Context) error {
 	if err := t.load(ctx); err != nil {
 		return err
 	}
@@ -142,11 +151,11 @@ func (t *task) run(ctx context.Context) error {
 	}, t.entry.Trace, telemetry.Only(t.msg.Headers()))
 	defer t.span.End()
 	t.log = telemetry.Logger(ctx, t.log)
-	if tooOften {
+	if t.stay.tooOften {
 		return t.giveUp(ctx)
 	}
 	before := t.entry.Seq
-	err = t.advance(ctx)
+	err := t.advance(ctx)
 	if err == nil && t.entry.Seq != before {
 		t.leaveTurn(ctx)
 	}
@@ -272,6 +281,10 @@ func (t *task) advance(ctx context.Context) error {
 // operator where it may have been bought.
 func (t *task) giveUp(ctx context.Context) error {
 	const why = "three deliveries of the command killed the worker"
+	if e := t.entry.Event; e.State == messages.Placing && t.o.Now().Before(*e.LeaseUntil) {
+		// Another delivery's owner may be alive, and its answer is better than a doubt.
+		return &errLater{min(e.LeaseUntil.Sub(t.o.Now()), 5*time.Second), "its last intent may be answered yet"}
+	}
 	err := t.record(ctx, order.Change{
 		Input: order.Unprocessable, NeedsOperator: true, NotBefore: t.notBefore(),
 		Error: &messages.Error{Class: providers.Invalid.String(), Code: providers.CodeUnprocessable, Message: why},
@@ -279,6 +292,7 @@ func (t *task) giveUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.stay.forget(ctx)
 	return &errUnprocessable{why}
 }
 

@@ -129,7 +129,7 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 		log: o.Log.With().Str(logkey.Provider, string(o.Provider)).Logger(),
 	}
 	w.stopping = context.Background()
-	w.suspects = &suspects{provider: o.Provider}
+	w.suspects = newSuspects(o.Provider, o.MaxInFlight)
 	w.lane = newGate(js, o, w.log, w.metrics)
 	return w, nil
 }
