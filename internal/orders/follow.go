@@ -22,6 +22,11 @@ const (
 
 // follower keeps an index up to date with the ledger. It asks for the headers
 // of the events only: a subject says what the index needs.
+//
+// The sweeper of the same process follows the ledger too, and the two do not
+// share a subscription: that one runs in one replica only, begins where its
+// saved index ends, and needs bodies; this one runs in all, and begins at the
+// first event. Neither may stop because the other lost its lease or its place.
 type follower struct {
 	js    jetstream.JetStream
 	log   zerolog.Logger

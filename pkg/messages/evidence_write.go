@@ -3,6 +3,8 @@ package messages
 import (
 	"encoding/json"
 	"strconv"
+
+	"github.com/beltline-io/beltline/pkg/money"
 )
 
 // anything writes what stands in evidence: what adapters put there and what is
@@ -21,8 +23,12 @@ func (w *eventWriter) anything(v any) {
 		w.text(v)
 	case bool:
 		w.boolean(v)
+	case int:
+		w.whole(v)
 	case json.Number:
 		w.literal(v)
+	case money.Money:
+		w.money(&v)
 	case map[string]string:
 		writeObject(w, v, w.text)
 	case map[string]any:
