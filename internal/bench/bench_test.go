@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,9 +28,13 @@ func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
 	for _, kind := range bench.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			r, err := bench.Run(t.Context(), few(t, kind))
+			o := few(t, kind)
+			r, err := bench.Run(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if left, err := os.ReadDir(o.Dir); err != nil || len(left) > 0 {
+				t.Errorf("it left %v behind (%v)", left, err)
 			}
 			if len(r.Results) != 2 || r.Results[0].Job != bench.BareLoop || r.Results[1].Job != "beltline" {
 				t.Fatalf("%+v", r.Results)
@@ -54,6 +59,23 @@ func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
 			}
 			shown(t, r)
 		})
+	}
+}
+
+func TestRun_AnOrderThatIsMissingIsAnError(t *testing.T) {
+	t.Parallel()
+	// Twins are refused at once; what is slow is only told to be missing as well.
+	err := bench.FloodTwins(t.Context(), few(t, messages.Topup), 5*time.Second)
+	if err == nil || !strings.Contains(err.Error(), "of 30 orders have no result") {
+		t.Errorf("half of all orders are lost, and it says: %v", err)
+	}
+}
+
+func TestRun_AProgramThatDiesIsAnError(t *testing.T) {
+	t.Parallel()
+	err := bench.FloodWithout(t.Context(), few(t, messages.Topup))
+	if err == nil || !strings.Contains(err.Error(), "bare-worker: it has ended by itself") {
+		t.Errorf("a step has died, and it says: %v", err)
 	}
 }
 

@@ -1,6 +1,43 @@
 package bench
 
-import "github.com/HdrHistogram/hdrhistogram-go"
+import (
+	"context"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// twins is the bare loop where two orders have the same subject: whatever is
+// done for one is refused to the other.
+type twins struct{ bare }
+
+func (twins) order(i int) (string, []byte) { return bare{}.order(i / 2) }
+
+// FloodTwins submits orders of which every second one has no result.
+func FloodTwins(ctx context.Context, o Options, quiet time.Duration) error {
+	s, err := open(ctx, o, OneDefault, twins{}, false)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	s.quiet = quiet
+	_, err = s.flood(ctx, "twins", o.Orders)
+	return err
+}
+
+// FloodWithout submits orders after the last program has died.
+func FloodWithout(ctx context.Context, o Options) error {
+	s, err := open(ctx, o, OneDefault, bare{}, false)
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	if err := s.programs[len(s.programs)-1].cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_, err = s.flood(ctx, "without", o.Orders)
+	return err
+}
 
 // Books are what the shop has sold.
 type Books = books

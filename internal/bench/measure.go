@@ -20,7 +20,7 @@ const share = 0.3
 // measure takes all figures of one round. bareRate is what the bare loop has
 // reached in it, 0 where this is the bare loop.
 func (s *stage) measure(ctx context.Context, bareRate float64) (f Figures, err error) {
-	if _, err := s.flood(ctx, min(warmUp, s.o.Orders)); err != nil {
+	if _, err := s.flood(ctx, "warming up", min(warmUp, s.o.Orders)); err != nil {
 		return f, fmt.Errorf("warming up: %w", err)
 	}
 	took, err := s.burnDown(ctx, s.o.Orders)
@@ -32,7 +32,7 @@ func (s *stage) measure(ctx context.Context, bareRate float64) (f Figures, err e
 	if err != nil {
 		return f, err
 	}
-	if took, err = s.flood(ctx, s.o.Orders); err != nil {
+	if took, err = s.flood(ctx, "steady", s.o.Orders); err != nil {
 		return f, fmt.Errorf("steady: %w", err)
 	}
 	f.Steady = perSecond(s.o.Orders, took)
@@ -81,7 +81,7 @@ func (s *stage) settle(ctx context.Context, f *Figures) error {
 }
 
 // flood submits n orders as fast as they are taken and waits for all results.
-func (s *stage) flood(ctx context.Context, n int) (time.Duration, error) {
+func (s *stage) flood(ctx context.Context, what string, n int) (time.Duration, error) {
 	from, begun := s.take(n), time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -92,7 +92,7 @@ func (s *stage) flood(ctx context.Context, n int) (time.Duration, error) {
 			cancel(err)
 		}
 	}()
-	err := s.collect(ctx, from, n, func(result) {})
+	err := s.collect(ctx, what, from, n, func(result) {})
 	took := time.Since(begun)
 	cause := context.Cause(ctx) // before it is ended for the publishers
 	if err != nil {
@@ -120,7 +120,7 @@ func (s *stage) burnDown(ctx context.Context, n int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = s.collect(ctx, from, n, func(result) {})
+	err = s.collect(ctx, "burn-down", from, n, func(result) {})
 	return time.Since(begun), err
 }
 
@@ -173,7 +173,7 @@ func (s *stage) openLoop(ctx context.Context, rate float64) (Latency, error) {
 		}
 	})
 	h := hdrhistogram.New(1, time.Hour.Microseconds(), 3)
-	err := s.collect(ctx, from, n, func(r result) { _ = h.RecordValue(max(r.at.Sub(due(r.number)).Microseconds(), 1)) })
+	err := s.collect(ctx, "latency", from, n, func(r result) { _ = h.RecordValue(max(r.at.Sub(due(r.number)).Microseconds(), 1)) })
 	cause := context.Cause(ctx)
 	if err != nil {
 		cancel(err)

@@ -60,7 +60,7 @@ func (o Options) profile(ctx context.Context, m Mode, dir string) (all []Profile
 		return nil, err
 	}
 	defer s.end()
-	if _, err := s.flood(ctx, min(warmUp, o.Orders)); err != nil {
+	if _, err := s.flood(ctx, "warming up", min(warmUp, o.Orders)); err != nil {
 		return nil, fmt.Errorf("warming up: %w", err)
 	}
 	taken := make(chan error, 1)
@@ -70,7 +70,7 @@ func (o Options) profile(ctx context.Context, m Mode, dir string) (all []Profile
 		taken <- takeErr
 	}()
 	for {
-		_, floodErr := s.flood(ctx, o.Orders)
+		_, floodErr := s.flood(ctx, "profiled", o.Orders)
 		if floodErr != nil {
 			return all, errors.Join(floodErr, <-taken)
 		}

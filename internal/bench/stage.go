@@ -51,6 +51,7 @@ type stage struct {
 	results chan result // that upstream has read
 	next    int         // the number of the next order
 	seen    []bool      // orders whose result was read
+	quiet   time.Duration
 }
 
 // result is the result of an order, and when upstream had it.
@@ -64,7 +65,7 @@ const publishers = 32
 
 // open starts everything. What it has started ends with end, also where it fails.
 func open(ctx context.Context, o Options, m Mode, j job, profiles bool) (s *stage, err error) {
-	s = &stage{job: j, o: o, mode: m, broken: make(chan error, 1), results: make(chan result, 1<<16)}
+	s = &stage{job: j, o: o, mode: m, broken: make(chan error, 1), results: make(chan result, 1<<16), quiet: quiet}
 	defer func() {
 		if err != nil {
 			s.end()
@@ -211,10 +212,14 @@ func (s *stage) submitAll(ctx context.Context, from, n int) error {
 // longer than whatever a program waits that has lost an answer.
 const quiet = 150 * time.Second
 
+// progress is how often it is told how far one part has come.
+const progress = 10 * time.Second
+
 // collect reads the results of n orders from a number on, each once.
-func (s *stage) collect(ctx context.Context, from, n int, each func(result)) error {
-	still := time.NewTimer(quiet)
+func (s *stage) collect(ctx context.Context, what string, from, n int, each func(result)) error {
+	still, tell := time.NewTimer(s.quiet), time.NewTicker(progress)
 	defer still.Stop()
+	defer tell.Stop()
 	for got := 0; got < n; {
 		select {
 		case r := <-s.results:
@@ -224,7 +229,9 @@ func (s *stage) collect(ctx context.Context, from, n int, each func(result)) err
 			s.seen[r.number] = true
 			each(r)
 			got++
-			still.Reset(quiet)
+			still.Reset(s.quiet)
+		case <-tell.C:
+			s.o.say("  %s, %s: %d of %d", s.name(), what, got, n)
 		case err := <-s.broken:
 			return err
 		case <-still.C:
@@ -247,5 +254,5 @@ func (s *stage) missing(ctx context.Context, from, n int) error {
 		}
 	}
 	return fmt.Errorf("%s: %d of %d orders have no result after %v without any; of o%d %s",
-		s.name(), count, n, quiet, first, s.failure(ctx, s, first))
+		s.name(), count, n, s.quiet, first, s.failure(ctx, s, first))
 }
