@@ -23,6 +23,9 @@ func allowed() map[string][]string {
 			beltline.CONSUMER.MSG.NEXT.DLQ.* beltline.CONSUMER.DELETE.DLQ.* orders.*.submit orders.*.cancel orders.*.confirm commands.*.*.*.*
 			beltline.DIRECT.GET.KV_beltline.$KV.beltline.namespace beltline.DIRECT.GET.KV_beltline.$KV.beltline.lane.* K:fence.ledger K:fence.events`),
 	}
+	all["forget"] = words(`beltline.STREAM.INFO.EVENTS beltline.STREAM.INFO.KV_beltline
+		beltline.STREAM.UPDATE.EVENTS beltline.STREAM.PURGE.EVENTS beltline.STREAM.MSG.DELETE.EVENTS beltline.STREAM.MSG.GET.EVENTS beltline.DIRECT.GET.EVENTS
+		beltline.CONSUMER.CREATE.EVENTS.* beltline.CONSUMER.MSG.NEXT.EVENTS.* beltline.CONSUMER.DELETE.EVENTS.* events.> K:lease.forget`)
 	for _, tenant := range []string{acme, shop2} {
 		all["tenant-"+tenant] = words(strings.ReplaceAll(`orders.%T.submit orders.%T.cancel orders.%T.confirm svc.orders.%T.*
 			svc.providers.balancesteam.check_login svc.providers.balancesteam.gift_card_price

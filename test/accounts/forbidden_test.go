@@ -154,7 +154,7 @@ func others(t *testing.T) (all []string) {
 		all = append(all, "permits."+p, "turns."+p, "dlq.commands."+p, "dlq.hooks."+p, keys+"lane."+p, "_INBOX_worker-"+p+".guessed",
 			"$SRV.PING.provider-"+p, "$SRV.STATS.provider-"+p, "$SRV.INFO.provider-"+p)
 	}
-	for _, key := range []string{"namespace", "fence.ledger", "fence.events", "fence.doubt", "lease.sweeper", "lease.payouts", "lease.payout.x", "sweeper", "sweeper.x.1", "other"} {
+	for _, key := range []string{"namespace", "fence.ledger", "fence.events", "fence.doubt", "lease.sweeper", "lease.forget", "lease.payouts", "lease.payout.x", "sweeper", "sweeper.x.1", "other"} {
 		all = append(all, keys+key)
 	}
 	for _, m := range []string{"list", "get", "history", "resolve", "lane", "other"} {

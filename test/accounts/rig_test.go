@@ -60,7 +60,7 @@ func newRig(t *testing.T, dir, url string) *rig {
 		t: t, dir: dir, url: url, replicas: 1,
 		steam: balancesteamtest.New(balancesteamtest.WithAPIKey(steamKey), balancesteamtest.WithFaults(providertest.NewFaults(1))),
 		drop:  gamesdroptest.New(gamesdroptest.WithToken(dropToken)),
-		skins: skinsbacktest.New(skinsbacktest.WithCredentials("77", skinsSecret)),
+		skins: skinsbacktest.New(skinsbacktest.WithCredentials("77", skinsSecret), skinsbacktest.WithWebhooks(skinsbacktest.Form, "")),
 		site:  exchangertest.New(exchangertest.WithCredentials(exchangertest.Login, siteKey)),
 	}
 	for _, end := range []func(){r.steam.Close, r.drop.Close, r.skins.Close, r.site.Close} {
@@ -104,7 +104,11 @@ func (r *rig) startPrograms(more map[string]string) {
 	for _, p := range append(programs.Workers(), programs.Dispatcher()) {
 		env := shared()
 		maps.Copy(env, own[p.Name])
-		maps.Copy(env, more)
+		for name, value := range more {
+			if !strings.HasPrefix(name, "WEBHOOK_") || p.Name == "worker-skinsback" { // only its provider calls back here
+				env[name] = value
+			}
+		}
 		env["NATS_CONTEXT"], env["LOG_FORMAT"], env["HTTP_ADDR"], env["DRAIN_TIMEOUT"] = r.context(p.Name), "json", "127.0.0.1:0", "20s"
 		runtimes = append(runtimes, r.run(p, env))
 	}

@@ -285,10 +285,13 @@ func TestAccounts_EveryRoleDoesItsWorkAndGetsNothingElse(t *testing.T) {
 	r := newRig(t, dir, node.url())
 	n := &tally{t: t}
 	r.setUp(n)
-	r.startPrograms(nil)
+	r.startPrograms(doorSettings(t))
 	r.workUpstream(n)
 	r.workPlain(n)
 	r.workOperator(n)
+	r.workDoor(n)
+	r.workExpiry(n)
+	r.workForget(n)
 	r.together()
 	n.must("system", "look at the server", func() error {
 		_, err := r.connect("system").RequestWithContext(t.Context(), "$SYS.REQ.SERVER.PING.JSZ", nil)

@@ -20,7 +20,7 @@ var systemdDir = filepath.Join(deployDir, "systemd")
 var directives = map[string]string{
 	"Unit":    "Description Documentation Wants After StartLimitIntervalSec",
 	"Install": "WantedBy",
-	"Service": "Type ExecStart Environment EnvironmentFile LoadCredential Restart RestartSec RestartPreventExitStatus TimeoutStopSec KillMode " +
+	"Service": "Type ExecStart ExecReload RefreshOnReload Environment EnvironmentFile LoadCredential Restart RestartSec RestartPreventExitStatus TimeoutStopSec KillMode " +
 		"MemoryMax TasksMax LimitNOFILE DynamicUser UMask NoNewPrivileges CapabilityBoundingSet AmbientCapabilities " +
 		"ProtectSystem ProtectHome ProtectProc ProtectClock ProtectHostname ProtectControlGroups ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
 		"PrivateDevices PrivateTmp PrivateUsers DevicePolicy RemoveIPC LockPersonality MemoryDenyWriteExecute RestrictAddressFamilies RestrictNamespaces " +
@@ -258,6 +258,33 @@ func TestSystemd_TheFileOfSettingsHasAllOfThemWithTheirDefaults(t *testing.T) {
 		if !known[name] {
 			t.Errorf("nobody knows %s", name)
 		}
+	}
+}
+
+// A unit that offers to reload what systemd has copied at the start would say
+// that a new key is in use, and go on with the old one.
+func TestSystemd_ReloadIsOfferedOnlyWhereItCopiesTheSecretsAnew(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(systemdDir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	offered := 0
+	for _, f := range files {
+		if ext := filepath.Ext(f); ext != ".service" && ext != ".conf" {
+			continue
+		}
+		u := unitFile(t, f)
+		if len(u["ExecReload"]) == 0 {
+			continue
+		}
+		offered++
+		if u.one("RefreshOnReload") != "credentials" || u.one("ExecReload") != "/bin/kill -HUP $MAINPID" {
+			t.Errorf("%s reloads what was copied at the start", filepath.Base(f))
+		}
+	}
+	if offered != 1 {
+		t.Errorf("%d files offer to reload", offered)
 	}
 }
 

@@ -41,6 +41,9 @@ type Options struct {
 	// URL and CA go into the contexts: where the servers are, and the file of who
 	// has signed their certificates. Empty leaves a context as it is.
 	URL, CA string
+	// For are the targets (target.go) whose programs are to be given files of
+	// their own.
+	For []string
 }
 
 // Role is somebody who was given an account.
@@ -89,6 +92,9 @@ func Write(o Options) ([]Role, error) {
 			return nil, fmt.Errorf("the context of %s: %w", r.name, err)
 		}
 		told = append(told, t)
+	}
+	if err := o.writeTargets(all); err != nil {
+		return nil, err
 	}
 	if err := serverKeys(filepath.Join(dir, Keys)); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func roles(tenants []string) []*role {
 	for _, p := range messages.Providers() {
 		all = append(all, worker(p))
 	}
-	all = append(all, operator())
+	all = append(all, operator(), forgetter())
 	for _, t := range tenants {
 		all = append(all, upstream(t))
 	}
@@ -129,6 +129,17 @@ func operator() *role {
 	r.api("STREAM.MSG.GET.DLQ", "STREAM.MSG.DELETE.DLQ", "CONSUMER.CREATE.DLQ.*", "CONSUMER.CREATE.DLQ.*.>", "CONSUMER.MSG.NEXT.DLQ.*", "CONSUMER.DELETE.DLQ.*")
 	r.publish("orders.*.submit", "orders.*.cancel", "orders.*.confirm", "commands.*.*.*.*")
 	return r.read("namespace", "lane.*").write("fence.ledger", "fence.events")
+}
+
+// forgetter takes finished orders out of the ledger, and is nobody's every day
+// role: it alone may delete from EVENTS. What it erases it must be able to write
+// a tombstone for, and to count in the stream's metadata.
+func forgetter() *role {
+	r := &role{name: "forget", account: "FORGET", program: "beltline forget, by a person, and by nothing that runs all the time"}
+	r.api(each("STREAM.INFO.", messages.StreamEvents, bucketStream)...)
+	r.api("STREAM.UPDATE.EVENTS", "STREAM.PURGE.EVENTS", "STREAM.MSG.DELETE.EVENTS")
+	r.api("STREAM.MSG.GET.EVENTS", "DIRECT.GET.EVENTS", "CONSUMER.CREATE.EVENTS.*", "CONSUMER.MSG.NEXT.EVENTS.*", "CONSUMER.DELETE.EVENTS.*")
+	return r.publish("events.>").write("lease.forget")
 }
 
 // upstream orders, and follows what it has ordered.
