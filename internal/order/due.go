@@ -1,6 +1,8 @@
 package order
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -95,5 +97,7 @@ func orNow(t *time.Time, now time.Time) time.Time {
 // Open reports whether the owner of an intent may still say what came of it, so
 // that its word decides: its order waits for that, or somebody has given it up.
 func Open(e *messages.Event, nonce string) bool {
-	return (e.State == placing || e.State == unresolved) && nonce != "" && work(e).Nonce == nonce && !work(e).Answered
+	w := work(e)
+	return (e.State == placing || e.State == unresolved) && nonce != "" &&
+		(w.Nonce == nonce && !w.Answered || slices.Contains(strings.Fields(w.Unsaid), nonce))
 }

@@ -132,12 +132,13 @@ func settle(e *messages.Event) {
 }
 
 func certain(e *messages.Event) {
-	e.Work.InDoubt, e.Work.Unheard, e.Work.DoubtSince = false, false, nil
+	e.Work.InDoubt, e.Work.Unheard, e.Work.Unsaid, e.Work.DoubtSince = false, false, "", nil
 }
 
 // claim makes the intent: a new attempt with its own nonce.
 func claim(e *messages.Event, c Change) {
 	e.Attempt++
+	e.Work.Unsaid = unsaid(e.Work, c.Input)
 	e.Work.Nonce, e.Work.Owner = c.Intent.Nonce, c.Intent.Owner
 	e.Work.ReferenceN, e.Work.NewReference = c.Intent.ReferenceN, false
 	e.Work.Answered, e.Work.Acted = false, false
@@ -183,6 +184,9 @@ func postpone(e, last *messages.Event, c Change) {
 func doubt(e, last *messages.Event, c Change) {
 	e.Work.Unheard = unheard(last, c)
 	e.Work.InDoubt = true
+	if c.Input == OwnUnknown || c.Input == OwnDuplicate {
+		e.Work.Unsaid = "" // no owner's word can end the doubt any more
+	}
 	e.Work.Tries++
 	if e.Work.DoubtSince == nil {
 		e.Work.DoubtSince = stamped(c.At)

@@ -98,10 +98,8 @@ func answered(last *messages.Event, m move, c *Change) move {
 		// request may have bought; perhaps that is why this one was refused.
 		c.NeedsOperator = c.NeedsOperator || c.Input == OwnRefused || c.Requote
 		return to(unresolved)
-	case c.Input == OwnRetry && (c.Requote && w.Quotes >= MaxQuotes || blockedTooLong(last, c)):
-		return to(failed)
 	default:
-		return m
+		return refused(last, m, c)
 	}
 }
 
@@ -115,9 +113,19 @@ func foreign(last *messages.Event, m move, c *Change) move {
 		return m
 	case c.Input == OwnUnknown:
 		return ignore
+	case last.State == unresolved && c.Input.no() && work(last).Answered && work(last).Unsaid == c.Nonce:
+		return refused(last, m, c) // the last of all requests in doubt, and none of them was executed
 	default:
 		return late
 	}
+}
+
+// refused is a definite no to all that was ever sent under the reference.
+func refused(last *messages.Event, m move, c *Change) move {
+	if c.Input == OwnRetry && (c.Requote && work(last).Quotes >= MaxQuotes || blockedTooLong(last, c)) {
+		return to(failed)
+	}
+	return m
 }
 
 // guard refines what is not an answer to an owner.

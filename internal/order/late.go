@@ -37,6 +37,9 @@ func wireError(e *messages.Error) map[string]any {
 // testify records an answer that came too late to decide.
 func testify(e, last *messages.Event, c Change) {
 	e.Error = last.Error
+	if c.Input.no() {
+		lift(e, last, c.Nonce)
+	}
 	if contradicts(last, c) {
 		e.Work.Contradicted, e.NeedsOperator = true, true
 		if e.State == unresolved {

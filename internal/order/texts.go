@@ -73,6 +73,8 @@ var inputTexts = [inputs]string{
 var guardTexts = []struct{ title, text string }{
 	{"The rule for repeats", "While an earlier request is in doubt, `own_refused` and `own_retry` speak of the repeat only: the order stays `unresolved`. " +
 		"The price may be wrong and the balance too low because the first request bought."},
+	{"The doubt ends with its last request", "Where all that is in doubt are requests whose owners have not been heard, the order remembers them. A definite no that comes late from one of them " +
+		"takes it off the list, beside whatever attempt is under way; with the last of them nothing is in doubt any more, and the no decides as if it had come in time."},
 	{"Whose answer", "An answer counts as the owner's while the attempt that it answers is the last one, after its lease too. Once another attempt has begun it is `late_evidence`. " +
 		"In `retrying` no attempt is under way, so there \"the provider did it\" of any attempt still stops the next one."},
 	{"Evidence of a purchase", "Late evidence that cannot be true together with the state sets `needs_operator`. While it stands, everything that would say \"not bought\" " +

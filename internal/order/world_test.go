@@ -86,7 +86,7 @@ func (w *world) settles(e *messages.Event, c order.Change) {
 	if w.last == nil {
 		return
 	}
-	if no := c.Input == order.OwnRefused || c.Input == order.OwnRetry; no && w.last.Work.InDoubt && !w.last.Work.Unheard && !e.Work.InDoubt {
+	if no := c.Input == order.OwnRefused || c.Input == order.OwnRetry; no && w.last.Work.InDoubt && !w.last.Work.Unheard && !e.Work.InDoubt && w.last.Work.Unsaid != c.Nonce {
 		w.t.Fatalf("%s settled the doubt about an earlier request", c.Input)
 	}
 	from, next := order.NextReference(w.last), order.NextReference(e)

@@ -3,12 +3,14 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -241,5 +243,62 @@ func TestWithdraw_ARepeatOfUnknownFateLeavesTheFirstDoubt(t *testing.T) {
 				t.Errorf("%s, %d calls", got, len(s.sent()))
 			}
 		})
+	}
+}
+
+// miserly is a limiter that grants one permit, and the next when it is opened.
+type miserly struct {
+	n    atomic.Int64
+	open chan struct{}
+}
+
+func (l *miserly) Take(ctx context.Context, _ ratelimit.Use) (ratelimit.Permit, error) {
+	if l.n.Add(1) > 1 {
+		select {
+		case <-l.open:
+		case <-ctx.Done():
+			return ratelimit.Permit{}, ctx.Err()
+		}
+	}
+	return ratelimit.Permit{Granted: time.Now(), MaxAge: time.Minute}, nil
+}
+
+// Found by the crash rig on starved nodes (seeds 30201 and 30203): an intent of
+// unknown fate was given up by another replica, whose repeat was held back too.
+// Nothing had ever been sent, and the order was the operator's.
+func TestWithdraw_AnOrderWhoseRepeatWasHeldBackTooIsPlacedAgain(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	l := &held{books: b.lostIntent(), hold: make(chan struct{}), entered: make(chan struct{})}
+	scarce := &miserly{open: make(chan struct{})}
+	o := b.options(messages.GamesDrop, "w1")
+	o.AbsenceWait = patience // it is not this that asks the operator
+	b.workOn(l, s, o, scarce)
+	b.submit(offer("o1"))
+	signal(t, l.entered) // the owner is looking for its intent
+	placed := b.becomes("o1", messages.Placing)
+	last, err := b.ledger.Last(t.Context(), tenant, "o1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(time.Until(*placed.LeaseUntil))
+	old := func() ratelimit.Permit {
+		return ratelimit.Permit{Granted: time.Now().Add(-time.Second), MaxAge: ratelimit.Margin}
+	}
+	o.Instance = "w2"
+	stop := b.workOn(b.ledger, s, o, &permits{first: slices.Repeat([]func() ratelimit.Permit{old}, 10_000)})
+	for range 5 { // w1 puts off those that it gets
+		b.send(messages.Check, placed, last.Seq)
+	}
+	b.until("the repeat held back", func(e *messages.Event) bool {
+		return e.State == messages.Unresolved && e.Attempt == 2 && e.Work.Answered
+	})
+	stop()
+	close(l.hold)
+	close(scarce.open)
+	e := b.ends("o1")
+	// As a first request, and not as one more repeat: with nothing in doubt any more.
+	if path := b.path("o1"); e.State != messages.Succeeded || !strings.HasSuffix(path, " retrying placing succeeded") || len(s.sent()) != 1 {
+		t.Errorf("%s, %d calls", path, len(s.sent()))
 	}
 }

@@ -123,6 +123,10 @@ type Work struct {
 	// answered. Its answer decides; a refusal would not if an earlier request
 	// were in doubt.
 	Unheard bool `json:"unheard,omitempty"`
+	// Unsaid are the nonces of earlier attempts, with a space between each two,
+	// whose owners may still say that nothing was done, where nothing but these
+	// and the last attempt is in doubt. Once all have said it, nothing is.
+	Unsaid string `json:"unsaid,omitempty"`
 	// Answered: the owner of the last attempt has answered; told again, its
 	// answer is the same one whose acknowledgement was lost.
 	Answered bool `json:"answered,omitempty"`

@@ -88,6 +88,7 @@ var workFields = []eventField{
 	{"new_reference", func(r *eventReader) { r.e.Work.NewReference = r.boolean() }},
 	{"in_doubt", func(r *eventReader) { r.e.Work.InDoubt = r.boolean() }},
 	{"unheard", func(r *eventReader) { r.e.Work.Unheard = r.boolean() }},
+	{"unsaid", func(r *eventReader) { r.e.Work.Unsaid = r.text() }},
 	{"answered", func(r *eventReader) { r.e.Work.Answered = r.boolean() }},
 	{"acted", func(r *eventReader) { r.e.Work.Acted = r.boolean() }},
 	{"doubt_since", func(r *eventReader) { r.e.Work.DoubtSince = r.instantOrNull() }},

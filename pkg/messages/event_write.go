@@ -73,6 +73,7 @@ func (w *eventWriter) work(k *Work) {
 	w.trueIf(`"new_reference":`, k.NewReference)
 	w.trueIf(`"in_doubt":`, k.InDoubt)
 	w.trueIf(`"unheard":`, k.Unheard)
+	w.textIf(`"unsaid":`, k.Unsaid)
 	w.trueIf(`"answered":`, k.Answered)
 	w.trueIf(`"acted":`, k.Acted)
 	w.instantIf(`"doubt_since":`, k.DoubtSince)
