@@ -139,9 +139,7 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 			Program: program, Name: name, Path: filepath.Join(programs, program), Output: out, Journal: f.journal,
 			Env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + bundle, "GOMAXPROCS=1"}, assignments(env)...),
 		}
-		// Every other one stores together whatever it can, so that kills meet
-		// batches, and batches meet those who write alone.
-		if m.together = o.Failpoints && replica%2 == 1; m.together {
+		if m.together = o.Failpoints && replica%2 == 1; m.together { // kills are to meet batches, and batches those who write alone
 			m.Env = append(m.Env, "GROUPCOMMIT=eager")
 		}
 		m.sound = m.Env
