@@ -131,6 +131,38 @@ func spoiled(bodies [][]byte) *rapid.Generator[[]byte] {
 	})
 }
 
+// Each field, of the event and of what is in it, with each odd value, in the
+// place of the one that it had and beside it.
+func TestDecodeEvent_ReadsTheSameAsEncodingJSONWithEachOddValueOnceAndTwice(t *testing.T) {
+	t.Parallel()
+	full, err := messages.PlainEncodeEvent(fullEvent(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const twice = 20 // of the values are enough to tell which of two counts
+	values := append([]string{`{"b":"x","c":"y"}`, `{"in_doubt":true}`, `{"code":"x"}`, `{"url":"x"}`, `"x"`, "\"a\xffb\""}, oddValues...)
+	seen := map[string]bool{}
+	for _, m := range member.FindAllSubmatchIndex(full, -1) {
+		name := string(full[m[2]:m[3]])
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		var old json.RawMessage
+		if err := json.NewDecoder(bytes.NewReader(full[m[1]:])).Decode(&old); err != nil {
+			t.Fatal(err)
+		}
+		for i, value := range values {
+			after := full[m[1]+len(old):]
+			sameEvent(t, slices.Concat(full[:m[1]], []byte(value), after))
+			if i >= twice {
+				continue
+			}
+			sameEvent(t, slices.Concat(full[:m[1]+len(old)], []byte(","), full[m[0]:m[1]], []byte(value), after))
+		}
+	}
+}
+
 func TestDecodeEvent_ReadsTheSameAsEncodingJSONWhateverTheBody(t *testing.T) {
 	t.Parallel()
 	bodies := goldenBodies(t, "event.*.json")
