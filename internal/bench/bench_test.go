@@ -50,8 +50,10 @@ func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
 				if (m.Allocations > 0) != (i == 1) {
 					t.Errorf("%s: %f allocations", x.Job, m.Allocations)
 				}
-				if want := map[bool]float64{true: 2, false: 1}[i == 1 && kind == messages.Topup]; m.Requests != want {
-					t.Errorf("%s: %f requests for an order, not %f", x.Job, m.Requests, want)
+				// A check is asked again where a permit grew too old on a slow machine.
+				least := map[bool]float64{true: 2, false: 1}[i == 1 && kind == messages.Topup]
+				if m.Requests < least || i == 0 && m.Requests != least {
+					t.Errorf("%s: %f requests for an order, not %f", x.Job, m.Requests, least)
 				}
 			}
 			if a, b := r.Results[0].Median.Same.Rate, r.Results[1].Median.Same.Rate; a != b {

@@ -6,11 +6,13 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
@@ -99,9 +101,10 @@ func (p pipeline) own(s *stage) (role, map[string]string) {
 	if p.kind == messages.Deposit {
 		return roleSkinsBack, map[string]string{
 			"SKINSBACK_URL": s.shop.url + skinsPath, "SKINSBACK_CLIENT_ID": "bench", "SKINSBACK_CLIENT_SECRET": "bench",
-			// Most deposits are asked for again only when nobody measures any more. It
-			// is also how long one waits that could not be sent in time.
-			"POLL_FIRST": "1m",
+			// Most deposits are asked for again only when nobody measures any more. It is
+			// also how long one waits that could not be sent in time, so where orders are
+			// few it is less.
+			"POLL_FIRST": min(time.Minute, 5*time.Second+time.Duration(s.o.Orders)*3*time.Millisecond).String(),
 		}
 	}
 	return roleBalanceSteam, map[string]string{"BALANCESTEAM_URL": s.shop.url, "BALANCESTEAM_API_KEY": "bench", "BALANCESTEAM_WITNESS": "off"}
