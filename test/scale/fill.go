@@ -104,7 +104,9 @@ func resync(ctx context.Context, s *beside.System, always bool) error {
 	if err := errors.Join(s.NATS.End(syscall.SIGTERM), s.Always(always)); err != nil {
 		return err
 	}
-	if err := s.Begin(ctx, s.NATS); err != nil {
+	var err error
+	while(s.Name+": the server starts", func() { err = s.Begin(ctx, s.NATS) })
+	if err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(beside.Patience); !s.NC.IsConnected(); beside.Pause(ctx, 5*time.Millisecond) {

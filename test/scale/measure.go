@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -135,8 +136,9 @@ func (r *rig) all(ctx context.Context, phase string, more int) error {
 
 // idle measures what the programs compute while nobody asks anything of them.
 func (r *rig) idle(ctx context.Context, phase string) error {
+	profiled := r.loaded.Profile(ctx, r.profiles(r.loaded, phase), r.o.idle)
 	i, err := beside.Idle(ctx, r.loaded, r.small, r.o.idle)
-	if err != nil {
+	if err := errors.Join(err, <-profiled); err != nil {
 		return err
 	}
 	for _, p := range i.Programs {
@@ -232,6 +234,11 @@ func (r *rig) weigh(ctx context.Context, phase string, more int) error {
 	for _, w := range weights {
 		r.note(figure{Phase: phase, What: w.Program + ", RSS", Unit: "MiB", Loaded: mib(w.Loaded.RSS), Beside: mib(w.Empty.RSS), Each: each(w.Loaded.RSS-w.Empty.RSS, more)})
 		r.note(figure{Phase: phase, What: w.Program + ", Go heap", Unit: "MiB", Loaded: mib(w.Loaded.Heap), Beside: mib(w.Empty.Heap), Each: each(w.Loaded.Heap-w.Empty.Heap, more)})
+	}
+	if dir := r.profiles(r.loaded, phase); dir != "" {
+		if err := r.loaded.Dispatcher.HeapTo(ctx, filepath.Join(dir, "dispatcher.settled.heap.pprof")); err != nil {
+			return err
+		}
 	}
 	stored, err := beside.Size(r.loaded, r.small)
 	if err != nil {

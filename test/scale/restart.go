@@ -78,7 +78,7 @@ func dispatch(ctx context.Context, s *beside.System, profiles string) (risen, er
 	if profiles != "" {
 		all.Go(func() { errs[3] = s.Dispatcher.ProfileTo(ctx, profiles, 20*time.Second) })
 	}
-	all.Wait()
+	while(s.Name+": the dispatcher reads the ledger", all.Wait)
 	if err := errors.Join(errs...); err != nil {
 		return up, err
 	}
@@ -92,6 +92,25 @@ func dispatch(ctx context.Context, s *beside.System, profiles string) (risen, er
 	err = json.Unmarshal([]byte(line), &told)
 	up.unfinished = told.Count
 	return up, err
+}
+
+// while says from time to time that something goes on, until it is done.
+func while(what string, do func()) {
+	begun, done := time.Now(), make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	again := time.NewTicker(15 * time.Second)
+	defer again.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-again.C:
+			say("  %s, for %s", what, time.Since(begun).Round(time.Second))
+		}
+	}
 }
 
 // awaitLists waits until lists are answered.
@@ -179,7 +198,8 @@ func revive(ctx context.Context, s *beside.System, p *beside.Process) (time.Dura
 		return 0, err
 	}
 	begun := time.Now()
-	err := s.Begin(ctx, p)
+	var err error
+	while(p.Name+" starts", func() { err = s.Begin(ctx, p) })
 	return time.Since(begun), err
 }
 

@@ -53,7 +53,12 @@ func (p *Process) ProfileTo(ctx context.Context, dir string, d time.Duration) er
 	if err := p.profile(ctx, filepath.Join(dir, p.Program+".cpu.pprof"), d); err != nil {
 		return err
 	}
-	return download(ctx, p.heap+"?gc=1", filepath.Join(dir, p.Program+".heap.pprof"))
+	return p.HeapTo(ctx, filepath.Join(dir, p.Program+".heap.pprof"))
+}
+
+// HeapTo writes the profile of the program's live heap into a file.
+func (p *Process) HeapTo(ctx context.Context, path string) error {
+	return download(ctx, p.heap+"?gc=1", path)
 }
 
 func download(ctx context.Context, url, path string) error {
