@@ -388,11 +388,13 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 			park(s, "exchanger", "exchange")
 			s.incident(15.5, "worker-exchanger-0", check.Killed)
 		}},
-		"set aside after two deaths": {"though the exchanger can be asked", func(s *scene) {
+		"set aside after four deaths": {"though the exchanger can be asked", func(s *scene) {
 			park(s, "exchanger", "exchange")
 			s.event(17, "n1", "unresolved", fields{"needs_operator": true, "error": fields{"code": "command_unprocessable"}})
 			s.incident(15.5, "worker-exchanger-0", check.Killed)
 			s.incident(15.6, "worker-exchanger-1", check.Killed)
+			s.incident(15.65, "worker-exchanger-1", check.Killed)
+			s.incident(15.68, "worker-exchanger-1", check.Stopped)
 			s.incident(15.7, "worker-gamesdrop-1", check.Killed)
 		}},
 		"a deposit with one link lost": {"though SkinsBack can be asked", func(s *scene) {
@@ -419,14 +421,14 @@ func TestI15_SeesAnOperatorAskedForNothing(t *testing.T) {
 	}
 }
 
-func TestI15_AnOrderThatThreeDeathsMetMayBeSetAside(t *testing.T) {
+func TestI15_AnOrderThatFiveDeathsMetMayBeSetAside(t *testing.T) {
 	t.Parallel()
 	s := whole()
 	s.ordered("n1", "exchanger", "exchange")
 	s.event(14, "n1", "accepted")
 	s.event(15, "n1", "placing", fields{"provider_ref": fields{"api_id": "7"}})
-	for i := range 3 {
-		s.incident(15+float64(i)/10, "worker-exchanger-0", check.Killed)
+	for i, deed := range []check.Deed{check.Killed, check.Killed, check.Stopped, check.Exited, check.Killed} {
+		s.incident(15+float64(i)/10, "worker-exchanger-0", deed)
 	}
 	s.event(16, "n1", "unresolved", fields{"needs_operator": true, "error": fields{"code": "command_unprocessable"}})
 	mustPass(t, s, "I15")

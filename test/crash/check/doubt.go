@@ -41,14 +41,16 @@ func honest(v *view, say tell) (looked int) {
 	return looked
 }
 
-// deadly is how many deaths of its workers the contract gives an order before
-// it is set aside.
-const deadly = 3
+// deadly is how many deaths of its workers it takes before an order is set
+// aside: two until it is worked on apart from all others, and the three of the
+// contract. None of them panics here, which would be known at once.
+const deadly = 5
 
-// deaths counts the workers of the order's provider that died in its lifetime.
+// deaths counts the workers of the order's provider that died in its lifetime,
+// or were paused: for as long as that lasts nobody can tell the one from the other.
 func (v *view) deaths(s *story, until time.Time) (n int) {
 	for _, i := range v.incidents(s.events[0].Stored, until, "worker-"+s.order.Provider) {
-		if i.Deed == Killed || i.Deed == Exited {
+		if i.Deed == Killed || i.Deed == Exited || i.Deed == Stopped {
 			n++
 		}
 	}

@@ -146,18 +146,7 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		f.members = append(f.members, m)
 		return nil
 	}
-	common := o.times()
-	maps.Copy(common, map[string]string{
-		"NATS_URL": f.urls(), "NATS_REPLICAS": strconv.Itoa(o.Nodes), "LOG_LEVEL": "info", "LOG_FORMAT": "json",
-		"EVENTS_MAX_BYTES": "3GiB", "ORDERS_MAX_BYTES": "256MiB", "DLQ_MAX_BYTES": "256MiB",
-	})
-	for _, p := range Providers() {
-		// Out of the way, so that the load is what breaks.
-		common[strings.ToUpper(p)+"_RATE_LIMIT"] = fmt.Sprintf("%d/%s", o.limit.Requests, o.limit.Window)
-	}
-	if o.Mutant != "" {
-		common["MUTANT"] = o.Mutant
-	}
+	common := o.common(f.urls())
 	for replica := range o.Replicas {
 		err := add("dispatcher", "", replica, common)
 		for _, p := range o.Providers {
@@ -175,6 +164,23 @@ func newFleet(o *Options, bundle, programs string, s *shops, public map[string]s
 		}
 	}
 	return f, nil
+}
+
+// common is what every program is told.
+func (o *Options) common(urls string) map[string]string {
+	env := o.times()
+	maps.Copy(env, map[string]string{
+		"NATS_URL": urls, "NATS_REPLICAS": strconv.Itoa(o.Nodes), "LOG_LEVEL": "info", "LOG_FORMAT": "json",
+		"EVENTS_MAX_BYTES": "3GiB", "ORDERS_MAX_BYTES": "256MiB", "DLQ_MAX_BYTES": "256MiB",
+	})
+	for _, p := range Providers() {
+		// Out of the way, so that the load is what breaks.
+		env[strings.ToUpper(p)+"_RATE_LIMIT"] = fmt.Sprintf("%d/%s", o.limit.Requests, o.limit.Window)
+	}
+	if o.Mutant != "" {
+		env["MUTANT"] = o.Mutant
+	}
+	return env
 }
 
 // servers prepares the one server, or the nodes of a cluster.

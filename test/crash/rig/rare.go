@@ -42,15 +42,17 @@ type setting struct {
 // settings lists the scenes. A lane that was closed is probed and opened again:
 // three writes of its key.
 func settings() []setting {
-	const begin = "command.begin=kill"
+	// A command is suspect from its fourth delivery on. Some of these lives may
+	// end at a timer of another case.
+	dying := slices.Repeat([]string{"command.begin=kill"}, 5)
 	sweeps := func(point string, events int) setting {
 		return setting{point: point, events: events, role: failpoint.Dispatcher, open: (*run).forgetIndex, reach: (*run).endLeader}
 	}
 	return []setting{
 		{point: "lane.put", role: failpoint.Worker, hits: 3, open: (*run).tooMany},
 		{point: "command.nak", role: failpoint.Worker, open: (*run).tooMany, luck: true},
-		{point: "suspect.write", role: failpoint.Worker, before: []string{begin, begin, begin}},
-		{point: "suspect.clear", role: failpoint.Worker, before: []string{begin, begin, begin}},
+		{point: "suspect.write", role: failpoint.Worker, before: dying},
+		{point: "suspect.clear", role: failpoint.Worker, before: dying},
 		{point: "fence.save"},
 		{point: "turn.mark", role: failpoint.Worker, only: exchanger, open: (*run).forgetTurns},
 		{point: "order.nak", role: failpoint.Dispatcher, open: (*run).cancelUnknown},
