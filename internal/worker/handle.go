@@ -38,6 +38,8 @@ type task struct {
 	fresh bool  // the ledger knows no earlier request under the reference
 	span  telemetry.Span
 
+	crossing *crossing // from before its permit until its request
+
 	recorder   *providers.Recorder // of the last step that asked the provider
 	recordedIn int                 // the attempt of that step
 }
@@ -143,6 +145,7 @@ func (t *task) run(ctx context.Context) error {
 
 // goOn does what the order needs now.
 func (t *task) goOn(ctx context.Context) error {
+	defer func() { t.crossing.leave() }()
 	if err := t.load(ctx); err != nil {
 		return err
 	}

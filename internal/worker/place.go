@@ -66,7 +66,12 @@ func (t *task) permit(ctx context.Context) (ratelimit.Permit, error) {
 	if !t.probe {
 		defer context.AfterFunc(t.lane.closing(), cancel)()
 	}
-	permit, err := t.limiter.Take(waiting, ratelimit.ForPlace)
+	crossing, err := t.passage.enter(waiting)
+	var permit ratelimit.Permit
+	if err == nil {
+		t.crossing = crossing
+		permit, err = t.limiter.Take(waiting, ratelimit.ForPlace)
+	}
 	switch {
 	case err != nil && t.stopping.Err() != nil:
 		return permit, &errLater{0, "the worker stops"}
@@ -304,8 +309,10 @@ func (t *task) send(ctx context.Context, plan providers.Plan, reference string, 
 		}
 		now := time.Now()
 		if err := permit.Check(); err != nil {
+			t.crossing.arrive(false)
 			return err
 		}
+		t.crossing.arrive(true)
 		deadline, _ := ctx.Deadline()
 		if deadline.After(begun.Add(t.o.Lease)) || now.After(deadline) || until.Sub(t.o.Now()) < deadline.Sub(now) {
 			return errLeaseShort

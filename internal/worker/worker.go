@@ -88,6 +88,7 @@ type Worker struct {
 	limiter  ratelimit.Limiter
 	lane     *gate
 	suspects *suspects
+	passage  *passage
 	metrics  *metrics
 	log      zerolog.Logger
 	inHand   pull.Hand
@@ -130,6 +131,7 @@ func New(js jetstream.JetStream, l Ledger, q Queue, p providers.Provider, limite
 	}
 	w.stopping = context.Background()
 	w.suspects = newSuspects(o.Provider, o.MaxInFlight)
+	w.passage = newPassage(2*o.MaxInFlight, w.log) // as many as both consumers hand over
 	w.lane = newGate(js, o, w.log, w.metrics)
 	return w, nil
 }
