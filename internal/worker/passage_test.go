@@ -6,7 +6,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/internal/worker"
+	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 // all lets in as many as there is room for now.
@@ -119,5 +122,27 @@ func TestPassage_WhoeverGivesUpTakesNoRoomAway(t *testing.T) {
 	travellers.Wait()
 	if n := len(all(p)); n != most {
 		t.Errorf("%d are let in, of %d", n, most)
+	}
+}
+
+// A question whose permit grew old was never asked. It is asked again at once,
+// a few times; the order is put off only where that does not help.
+func TestPrepare_AQuestionWhosePermitGrewOldIsAskedAgainBeforeTheOrderIsPutOff(t *testing.T) {
+	t.Parallel()
+	stale := &providers.Error{Op: "shop.check", Class: providers.Retryable, Code: providers.CodeNotSent, Err: ratelimit.ErrStale}
+	for path, failures := range map[string][]error{
+		"accepted placing succeeded":          {stale, stale},
+		"accepted retrying placing succeeded": {stale, stale, stale},
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			b, s := newBench(t), newShop()
+			s.prepare = failures
+			b.work(s, b.options(messages.GamesDrop, "w1"))
+			b.submit(offer("o1"))
+			if e := b.ends("o1"); e.State != messages.Succeeded || b.path("o1") != path {
+				t.Errorf("%s", b.path("o1"))
+			}
+		})
 	}
 }

@@ -144,9 +144,7 @@ func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
 	if err := t.checkSeal(); err != nil {
 		return providers.Plan{}, err
 	}
-	asked, told := t.answering(t.recording(ctx), preparing, "prepare")
-	plan, err := t.provider.Prepare(asked, t.purchase(t.reference()))
-	told(err)
+	plan, err := t.askToPrepare(ctx)
 	if err != nil {
 		return plan, err
 	}
@@ -164,6 +162,24 @@ func (t *task) prepare(ctx context.Context) (providers.Plan, error) {
 			Message: fmt.Sprintf("the price is %s, max_cost is %s", plan.Quote, limit)}
 	}
 	return plan, nil
+}
+
+// readAgain is how often the questions before an intent are asked where a permit
+// grew old before one of them could be sent. They change nothing, and to ask anew
+// here costs a permit; to put the order off costs an event and a timer besides,
+// on a machine that has too much to do already.
+const readAgain = 3
+
+// askToPrepare asks the adapter, until no permit has grown old on the way.
+func (t *task) askToPrepare(ctx context.Context) (plan providers.Plan, err error) {
+	for n := 1; ; n++ {
+		asked, told := t.answering(t.recording(ctx), preparing, "prepare")
+		plan, err = t.provider.Prepare(asked, t.purchase(t.reference()))
+		told(err)
+		if n == readAgain || !errors.Is(err, ratelimit.ErrStale) || !t.mayPlace() {
+			return plan, err
+		}
+	}
 }
 
 // notPlaced records why an order was not placed.
