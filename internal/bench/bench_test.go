@@ -64,6 +64,27 @@ func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
 	}
 }
 
+func TestRun_AtARateThatWasAskedForTheSameLoadStaysThatOfTheBareLoop(t *testing.T) {
+	t.Parallel()
+	o := few(t, messages.Topup)
+	o.Rate, o.Workers = 40, []int{2}
+	r, err := bench.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := r.Results[0].Median.Steady * 0.3
+	for _, x := range r.Results {
+		if x.Median.Own.Rate != 40 || x.Median.Same.Rate != want {
+			t.Errorf("%s: measured at %f/s and %f/s, not 40 and %f", x.Job, x.Median.Own.Rate, x.Median.Same.Rate, want)
+		}
+	}
+	var tables strings.Builder
+	r.Tables(&tables)
+	if !strings.Contains(tables.String(), "p50 ms at 40/s") || !strings.Contains(tables.String(), "beltline, 2 workers") {
+		t.Errorf("%s", tables.String())
+	}
+}
+
 func TestRun_AnOrderThatIsMissingIsAnError(t *testing.T) {
 	t.Parallel()
 	// Twins are refused at once; what is slow is only told to be missing as well.

@@ -49,8 +49,11 @@ func (s *stage) measure(ctx context.Context, bareRate float64) (f Figures, err e
 		return f, fmt.Errorf("latency: %w", err)
 	}
 	f.Same = f.Own
-	if bareRate *= share; bareRate > 0 && bareRate != rate {
-		if f.Same, err = s.openLoop(ctx, bareRate); err != nil {
+	if bareRate == 0 {
+		bareRate = f.Steady
+	}
+	if same := bareRate * share; same != rate {
+		if f.Same, err = s.openLoop(ctx, same); err != nil {
 			return f, fmt.Errorf("latency: %w", err)
 		}
 	}
