@@ -20,7 +20,7 @@ func (r result) Noticed() [3]int { return [3]int{r.lost, r.twice, r.unbought} }
 
 // Shown are the orders that ended, and those of them that were handed in while
 // programs were restarted.
-func (r result) Shown() (succeeded, during int) { return r.states["succeeded"], r.during.n }
+func (r result) Shown() (succeeded, during int) { return r.states["succeeded"], r.all.during.n }
 
 // Compare judges orders by their states; an empty one has not ended.
 func Compare(states []string, bought map[string]int) Result {
@@ -28,7 +28,7 @@ func Compare(states []string, bought map[string]int) Result {
 	for i, s := range states {
 		orders[i] = order{asked: time.Unix(0, 0), state: s}
 	}
-	return compare(orders, bought)
+	return compare(orders, books{bought, bought})
 }
 
 // Account is whose order it is.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -21,13 +22,15 @@ const tenant = "acme"
 // for nobody: an order that takes long does not keep the next one back, or the
 // slow moments would hardly be measured.
 type load struct {
-	js   jetstream.JetStream
-	rate int
+	js    jetstream.JetStream
+	rate  int
+	shops *shops
 
 	group  sync.WaitGroup
 	mu     sync.Mutex
 	orders []order
 	ended  int
+	putOff int           // times that an order was put off, because nothing could be sent for it
 	more   chan struct{} // something has changed
 	fault  error
 }
@@ -37,23 +40,12 @@ type load struct {
 type order struct {
 	asked, stored, done time.Time
 	state               string
+	shop                int
 	way                 string // the events, each with the time since it was handed in
 }
 
-// account is whose order it is at the shop, whatever its key there.
-func account(i int) string { return fmt.Sprintf("u%06d", i) }
-
-// body alternates between the shops.
-func body(i int) string {
-	if i%2 == 0 {
-		return fmt.Sprintf(`{"v":1,"id":"o-%d","provider":"balancesteam","kind":"topup","params":{"login":%q,"amount":"10.00"}}`, i, account(i))
-	}
-	return fmt.Sprintf(`{"v":1,"id":"o-%d","provider":"gamesdrop","kind":"offer","params":{"offer_id":1001,"email":"%s@example.com"},`+
-		`"max_cost":{"amount":"600.00","currency":"RUB"}}`, i, account(i))
-}
-
 // newLoad follows the events from now on.
-func newLoad(ctx context.Context, url string, rate int) (*load, func(), error) {
+func newLoad(ctx context.Context, url string, rate int, s *shops) (*load, func(), error) {
 	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
 	if err != nil {
 		return nil, nil, err
@@ -63,7 +55,7 @@ func newLoad(ctx context.Context, url string, rate int) (*load, func(), error) {
 		nc.Close()
 		return nil, nil, err
 	}
-	l := &load{js: js, rate: rate, more: make(chan struct{}, 1)}
+	l := &load{js: js, rate: rate, shops: s, more: make(chan struct{}, 1)}
 	consumer, err := js.OrderedConsumer(ctx, "EVENTS", jetstream.OrderedConsumerConfig{FilterSubjects: []string{"events.*." + tenant + ".>"}})
 	if err != nil {
 		nc.Close()
@@ -84,18 +76,39 @@ func (l *load) read(m jetstream.Msg) {
 	if err != nil {
 		return
 	}
+	var fault error
+	if parts[4] == "action_required" {
+		fault = l.shops.pay(i, m.Data())
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i >= len(l.orders) {
 		return
 	}
 	o := &l.orders[i]
-	o.way += fmt.Sprintf(" %s +%s", parts[4], time.Since(o.asked).Round(time.Millisecond))
+	o.way += fmt.Sprintf(" %s +%s%s", parts[4], time.Since(o.asked).Round(time.Millisecond), why(m.Data()))
+	if parts[4] == "retrying" {
+		l.putOff++
+	}
+	if fault != nil {
+		o.way += " (the customer could not pay: " + fault.Error() + ")"
+	}
 	if terminal[parts[4]] && o.state == "" {
 		o.done, o.state = time.Now(), parts[4]
 		l.ended++
 		l.wake()
 	}
+}
+
+// why is what an event gives as its reason, if it gives one.
+func why(event []byte) string {
+	var told struct {
+		Error *struct{ Code, Message string }
+	}
+	if json.Unmarshal(event, &told) != nil || told.Error == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%s: %s)", told.Error.Code, told.Error.Message)
 }
 
 var terminal = map[string]bool{"succeeded": true, "failed": true, "rejected": true, "canceled": true, "expired": true}
@@ -120,7 +133,7 @@ func (l *load) run(ctx context.Context) {
 		}
 		l.mu.Lock()
 		i := len(l.orders)
-		l.orders = append(l.orders, order{asked: time.Now()})
+		l.orders = append(l.orders, order{asked: time.Now(), shop: i % len(shopNames)})
 		l.mu.Unlock()
 		l.group.Go(func() { l.submit(context.WithoutCancel(ctx), i) })
 	}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
-	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
 	"github.com/beltline-io/beltline/test/crash/procs"
 )
 
@@ -22,13 +20,12 @@ const patience = 2 * time.Minute
 
 // programs are restarted in this order, all first replicas before the second
 // ones, so that the next to go is never the one that has just come.
-var programs = []string{"dispatcher", "worker-gamesdrop", "worker-balancesteam"}
+var programs = []string{"dispatcher", "worker-gamesdrop", "worker-balancesteam", "worker-skinsback", "worker-exchanger"}
 
-// rig is Beltline in processes of its own, with two shops in this one.
+// rig is Beltline in processes of its own, with the shops in this one.
 type rig struct {
 	dir    string
-	drop   *gamesdroptest.Server
-	steam  *balancesteamtest.Server
+	shops  *shops
 	server *procs.Server
 	procs  []*program
 	closed []func()
@@ -60,10 +57,8 @@ func newRig(ctx context.Context) (r *rig, err error) {
 	if err := procs.Build(ctx, filepath.Join(r.dir, "bin"), targets...); err != nil {
 		return r, err
 	}
-	r.drop = gamesdroptest.New()
-	r.steam = balancesteamtest.New(balancesteamtest.WithBalance("1000000000"))
-	r.drop.SetBalance("1000000000")
-	r.closed = append(r.closed, r.drop.Close, r.steam.Close)
+	r.shops = openShops()
+	r.closed = append(r.closed, r.shops.close)
 	if err := r.startServer(ctx); err != nil {
 		return r, err
 	}
@@ -108,15 +103,11 @@ func (r *rig) add(name string) error {
 	}
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "GOMAXPROCS=1", "NATS_URL=" + r.server.URL(), "LOG_LEVEL=info", "LOG_FORMAT=json",
-		"BALANCESTEAM_RATE_LIMIT=100000/1s", "GAMESDROP_RATE_LIMIT=100000/1s", "POLL_FIRST=100ms", "POLL_MAX=1s",
+		"BALANCESTEAM_RATE_LIMIT=100000/1s", "GAMESDROP_RATE_LIMIT=100000/1s", "SKINSBACK_RATE_LIMIT=100000/1s", "EXCHANGER_RATE_LIMIT=100000/1s",
+		"POLL_FIRST=100ms", "POLL_MAX=1s",
 		"EVENTS_MAX_BYTES=1GiB", "ORDERS_MAX_BYTES=256MiB", "DLQ_MAX_BYTES=64MiB", "DRAIN_TIMEOUT=30s",
 	}
-	switch name {
-	case "worker-gamesdrop":
-		env = append(env, "GAMESDROP_URL="+r.drop.URL(), "GAMESDROP_TELEGRAM_URL="+r.drop.TelegramURL(), "GAMESDROP_TOKEN="+gamesdroptest.Token)
-	case "worker-balancesteam":
-		env = append(env, "BALANCESTEAM_URL="+r.steam.URL(), "BALANCESTEAM_API_KEY="+balancesteamtest.APIKey)
-	}
+	env = append(env, r.shops.settings(name)...)
 	p.Process = &procs.Process{
 		Program: name, Name: fmt.Sprintf("%s-%d", name, n), Path: filepath.Join(r.dir, "bin", name), Env: env, Output: out, Journal: new(procs.Journal),
 	}

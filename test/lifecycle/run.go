@@ -22,8 +22,15 @@ type plan struct {
 type result struct {
 	orders, lost, twice, unbought int
 	states                        map[string]int
-	restarts                      int
-	before, during                spread
+	restarts, putOff              int
+	all                           pair
+	shops                         []pair
+}
+
+// pair is how long orders took before the restarts and meanwhile.
+type pair struct {
+	name           string
+	before, during spread
 }
 
 // spread is how long orders took.
@@ -34,23 +41,39 @@ type spread struct {
 
 // ratio is how much longer the slowest hundredth took while everything was
 // restarted.
-func (r result) ratio() float64 {
-	return float64(r.during.p99) / float64(max(r.before.p99, time.Millisecond))
+func (p pair) ratio() float64 {
+	return float64(p.during.p99) / float64(max(p.before.p99, time.Millisecond))
+}
+
+// worst is how much longer the slowest hundredth took at the shop whose orders
+// noticed the restarts most. All shops together would hide a fast one, whose
+// orders could take many times as long and still be faster than a slow one's.
+func (r result) worst() float64 {
+	most := 0.0
+	for _, s := range r.shops {
+		most = max(most, s.ratio())
+	}
+	return most
 }
 
 // String tells it in lines.
 func (r result) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d orders, %d restarts: %d lost, %d bought twice, %d told of and not bought; %v\n",
-		r.orders, r.restarts, r.lost, r.twice, r.unbought, r.states)
-	for _, s := range []struct {
-		name string
-		spread
-	}{{"before", r.before}, {"during", r.during}} {
-		fmt.Fprintf(&b, "%s: %5d orders, p50 %s, p99 %s, worst %s\n", s.name, s.n,
-			s.p50.Round(time.Millisecond), s.p99.Round(time.Millisecond), s.worst.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%d orders, %d restarts: %d lost, %d bought twice, %d told of and not bought; %v, put off %d times\n",
+		r.orders, r.restarts, r.lost, r.twice, r.unbought, r.states, r.putOff)
+	for _, s := range append(r.shops, r.all) {
+		for _, half := range []struct {
+			when string
+			spread
+		}{{"before", s.before}, {"during", s.during}} {
+			fmt.Fprintf(&b, "%-12s %s: %5d orders, p50 %s, p99 %s, worst %s\n", s.name, half.when, half.n,
+				half.p50.Round(time.Millisecond), half.p99.Round(time.Millisecond), half.worst.Round(time.Millisecond))
+		}
 	}
-	fmt.Fprintf(&b, "p99 during the restarts is %.2f times that before", r.ratio())
+	fmt.Fprintf(&b, "p99 during the restarts is %.2f times that before", r.all.ratio())
+	for _, s := range r.shops {
+		fmt.Fprintf(&b, "; %s %.2f", s.name, s.ratio())
+	}
 	return b.String()
 }
 
@@ -61,7 +84,7 @@ func rollAll(ctx context.Context, p plan) (result, error) {
 		return result{}, err
 	}
 	defer r.close()
-	l, stop, err := newLoad(ctx, r.server.URL(), p.rate)
+	l, stop, err := newLoad(ctx, r.server.URL(), p.rate, r.shops)
 	if err != nil {
 		return result{}, err
 	}
@@ -104,45 +127,42 @@ func rollAll(ctx context.Context, p plan) (result, error) {
 
 // judge compares what upstream was told with the shops' books.
 func judge(r *rig, l *load, warm, first, last, restarts int) result {
-	bought := map[string]int{}
-	for _, p := range r.steam.Purchases() {
-		bought[p.LoginOrEmail]++
-	}
-	for _, p := range r.drop.Purchases() {
-		name, _, _ := strings.Cut(p.Email, "@")
-		bought[name]++
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	res := compare(l.orders, bought)
-	res.restarts, res.before, res.during = restarts, measure(l.orders[warm:first]), measure(l.orders[first:last])
+	res := compare(l.orders, r.shops.books())
+	res.restarts, res.putOff = restarts, l.putOff
+	res.all = pair{"all", measure(l.orders[warm:first], every), measure(l.orders[first:last], every)}
+	for shop, name := range shopNames {
+		here := func(o order) bool { return o.shop == shop }
+		res.shops = append(res.shops, pair{name, measure(l.orders[warm:first], here), measure(l.orders[first:last], here)})
+	}
 	return res
 }
 
-// compare holds what upstream was told of orders against how often each account
-// bought.
-func compare(orders []order, bought map[string]int) result {
+func every(order) bool { return true }
+
+// compare holds what upstream was told of orders against the shops' books.
+func compare(orders []order, b books) result {
 	res := result{orders: len(orders), states: map[string]int{}}
 	for i, o := range orders {
-		n := bought[account(i)]
 		res.states[o.state]++
 		if o.state == "" {
 			res.lost++
 		}
-		if n > 1 {
+		if b.made[account(i)] > 1 {
 			res.twice++
 		}
-		if (o.state == "succeeded") != (n > 0) {
+		if (o.state == "succeeded") != (b.sold[account(i)] > 0) {
 			res.unbought++
 		}
 	}
 	return res
 }
 
-func measure(orders []order) spread {
+func measure(orders []order, counts func(order) bool) spread {
 	var took []time.Duration
 	for _, o := range orders {
-		if !o.done.IsZero() {
+		if !o.done.IsZero() && counts(o) {
 			took = append(took, o.done.Sub(o.asked))
 		}
 	}
