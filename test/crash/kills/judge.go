@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// findings are what a store does not hold as its writers were told.
+type findings struct {
+	gone, doubled, wrong, batched int
+	first                         string
+}
+
+func (f *findings) add(count *int, format string, args ...any) {
+	*count++
+	if f.first == "" {
+		f.first = fmt.Sprintf(format, args...)
+	}
+}
+
+// judge reads all that is stored and holds it against what was told.
+func (t *trial) judge(ctx context.Context) (f findings) {
+	nc, err := t.connect()
+	if err != nil {
+		f.add(&f.wrong, "%v", err)
+		return f
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		f.add(&f.wrong, "%v", err)
+		return f
+	}
+	chains := map[string][]uint64{}
+	if err := each(ctx, js, messages.StreamEvents, "events.>", func(m jetstream.Msg, seq uint64) {
+		a, err := messages.ParseEventSubject(m.Subject())
+		if err != nil {
+			f.add(&f.wrong, "sequence %d: %v", seq, err)
+			return
+		}
+		if m.Headers().Get("Nats-Batch-Id") != "" {
+			f.batched++
+		}
+		chains[a.OrderID] = append(chains[a.OrderID], seq)
+		if n := len(chains[a.OrderID]); n > len(steps) || a.Type != steps[n-1] {
+			f.add(&f.doubled, "order %s: its event %d is %s, at %d", a.OrderID, n, a.Type, seq)
+		}
+	}); err != nil {
+		f.add(&f.wrong, "reading events: %v", err)
+	}
+	for id, told := range t.events {
+		for n, seq := range told {
+			switch have := chains[id]; {
+			case n >= len(have):
+				f.add(&f.gone, "order %s: its event %d was told to stand at %d and is gone", id, n+1, seq)
+			case have[n] != seq:
+				f.add(&f.wrong, "order %s: its event %d was told to stand at %d and stands at %d", id, n+1, seq, have[n])
+			}
+		}
+	}
+	have := map[string]bool{}
+	if err := each(ctx, js, messages.StreamCommands, "commands.>", func(m jetstream.Msg, _ uint64) {
+		if a, err := messages.ParseCommandSubject(m.Subject()); err == nil {
+			have[a.OrderID] = true
+		}
+	}); err != nil {
+		f.add(&f.wrong, "reading commands: %v", err)
+	}
+	for id := range t.sent {
+		if !have[id] {
+			f.add(&f.gone, "order %s: its command was told to be stored and is gone", id)
+		}
+	}
+	return f
+}
+
+// each reads all messages of a stream. A work queue takes no second consumer
+// beside its own, so its messages are read one by one.
+func each(ctx context.Context, js jetstream.JetStream, name, filter string, visit func(jetstream.Msg, uint64)) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	last := stream.CachedInfo().State.LastSeq
+	if stream.CachedInfo().State.Msgs == 0 {
+		return nil
+	}
+	var c interface {
+		Messages(opts ...jetstream.PullMessagesOpt) (jetstream.MessagesContext, error)
+	}
+	if name == messages.StreamCommands {
+		c, err = js.Consumer(ctx, name, "worker-"+string(messages.GamesDrop)+"-place")
+	} else {
+		c, err = stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	}
+	if err != nil {
+		return err
+	}
+	all, err := c.Messages()
+	if err != nil {
+		return err
+	}
+	defer all.Stop()
+	for {
+		m, err := all.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		visit(m, meta.Sequence.Stream)
+		if name == messages.StreamCommands {
+			_ = m.Ack() // there is room for so many at once only
+		}
+		if meta.Sequence.Stream >= last || meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
