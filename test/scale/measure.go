@@ -123,7 +123,7 @@ func (r *rig) all(ctx context.Context, phase string, more int) error {
 	if err := r.counts(ctx); err != nil {
 		return err
 	}
-	for _, take := range []func(context.Context, string) error{r.throughput, r.latency, r.askLists} {
+	for _, take := range []func(context.Context, string) error{r.throughput, r.latency, r.askLists, r.watchOne} {
 		if err := take(ctx, phase); err != nil {
 			return err
 		}

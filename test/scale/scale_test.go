@@ -41,7 +41,7 @@ func TestScale_WhatIsWrittenIsReadAsRealOrdersAreAndEverythingIsMeasured(t *test
 	for _, phase := range []string{"200 ended", "200 ended, 200 on hold"} {
 		for _, what := range []string{
 			"orders written a second", "burst of 10 new orders, mean of 1", "new order, p99", "dispatcher started until index complete",
-			"list the last orders, mean", "dispatcher, Go heap", "nats-server, RSS", "files of EVENTS",
+			"list the last orders, mean", "all events of one order by a consumer, max", "dispatcher, Go heap", "nats-server, RSS", "files of EVENTS",
 		} {
 			if f := found[phase+": "+what]; f.Loaded <= 0 {
 				t.Errorf("%s: %s was not measured: %+v", phase, what, f)
