@@ -108,7 +108,8 @@ func (t *trial) url() string {
 
 func (t *trial) connect() (*nats.Conn, error) {
 	return nats.Connect(t.url(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
-		nats.ReconnectJitter(20*time.Millisecond, 20*time.Millisecond), nats.RetryOnFailedConnect(true))
+		nats.ReconnectJitter(20*time.Millisecond, 20*time.Millisecond), nats.RetryOnFailedConnect(true),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // servers are killed here, and each death would be told
 }
 
 // run lets the writers write and kills until enough were killed.
