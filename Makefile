@@ -119,6 +119,14 @@ crash-storage: ## spoil the server's store by seed, about 10 minutes (TRIALS=, S
 	@mkdir -p .beltline
 	$(GO) run ./test/crash/storage -trials $(TRIALS) -control 8 -results .beltline/storage.jsonl $(STORAGE)
 
+# KILLS=3000 goes on for longer.
+KILLS ?= 300
+.PHONY: kills
+kills: ## kill one server after the other, and leaders among three, under writers of the ledger (KILLS=)
+	@mkdir -p .beltline
+	$(GO) run -tags failpoint ./test/crash/kills -kills $(KILLS) -results .beltline/crash.jsonl
+	$(GO) run -tags failpoint ./test/crash/kills -nodes 3 -store 25 -kills $$(( ($(KILLS) + 5) / 6 )) -results .beltline/crash.jsonl
+
 # POINTS=ledger.append tries some.
 POINTS ?=
 .PHONY: directed
@@ -131,9 +139,9 @@ directed: ## let processes die at each point in their code, one by one (POINTS=l
 SWARM_RUNS ?= 3
 SWARM ?=
 .PHONY: swarm
-swarm: ## let workers die by the thousand inside one process (SWARM_RUNS=, SWARM="-orders 50000")
+swarm: ## let workers die by the thousand inside one process (SWARM_RUNS=, SWARM="-orders 50000", GROUPCOMMIT=eager)
 	@mkdir -p .beltline
-	$(GO) run ./test/crash/swarm -control -runs $(SWARM_RUNS) -results .beltline/crash.jsonl $(SWARM)
+	$(GO) run -tags failpoint ./test/crash/swarm -control -runs $(SWARM_RUNS) -results .beltline/crash.jsonl $(SWARM)
 
 # MUTANTS=M7,M21 runs some.
 MUTANTS ?= all
