@@ -166,7 +166,7 @@ func (r *rig) counts(ctx context.Context) error {
 }
 
 func countsTo(ctx context.Context, p *beside.Process, series string, want int) error {
-	for deadline := time.Now().Add(beside.Patience); ; beside.Pause(ctx, 200*time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Minute); ; beside.Pause(ctx, 200*time.Millisecond) {
 		got, err := p.Metric(ctx, series)
 		switch {
 		case err == nil && int(got) == want:
@@ -174,7 +174,7 @@ func countsTo(ctx context.Context, p *beside.Process, series string, want int) e
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s counts %v orders and not %d: %s (%w)", p.Name, got, want, series, err)
+			return fmt.Errorf("%s counts %v orders and not %d: %s (%v)", p.Name, got, want, series, err)
 		}
 	}
 }
