@@ -30,6 +30,15 @@ func (p *Pace) Alone(n int, took time.Duration) {
 	}
 }
 
+// Burst plays n answers that come together, after as long as each of them takes.
+func (p *Pace) Burst(n int, each time.Duration) {
+	p.now = p.now.Add(time.Duration(n) * each)
+	for range n { // more is on its way all the time
+		p.p.answered(p.now, n, true)
+		p.now = p.now.Add(5 * time.Microsecond)
+	}
+}
+
 // Batch plays one of n messages.
 func (p *Pace) Batch(n int, took time.Duration, err error) {
 	begun := p.now

@@ -4,82 +4,98 @@ import "time"
 
 // What is believed before anything was seen, and bounds for it.
 const (
-	fewest      = 16                   // never fewer in a batch
-	most        = 4096                 // never demand more
-	guess       = 4 * time.Millisecond // of a batch
-	longest     = 5 * time.Millisecond // one message alone; more is a hiccup and no pace
-	widest      = 256                  // messages on their way alone
-	forgetAfter = 10 * time.Second     // a lesson that batches are slow
-	disabledFor = time.Minute          // until a stream that takes none is tried again
+	fewest      = 16                    // never fewer in a batch
+	guess       = 4 * time.Millisecond  // of a batch
+	longest     = 50 * time.Millisecond // between two answers; more is a hiccup and no pace
+	widest      = 256                   // messages on their way alone
+	memory      = 256                   // answers that the pace is the mean of
+	forgetAfter = 5 * time.Second       // what a batch took, where none was tried since
+	disabledFor = time.Minute           // until a stream that takes none is tried again
 )
 
 // pace is what the server was seen to take for messages that come alone, and
 // for batches.
 type pace struct {
-	each   time.Duration // for one message alone, while others were on their way; zero before it was seen
-	last   time.Time     // when one was answered
-	busy   bool          // others were on their way then, so that the server had no break since
-	whole  time.Duration // for a batch
-	demand int           // so many must wait for a batch
-	learnt time.Time     // when demand was last raised
-	off    time.Time     // until then the stream takes no batches
-	eager  bool          // nothing is learnt: see Committer.Eager
+	// Time in which the server had messages of ours to store, and how many it
+	// answered in it. Answers come in bursts, so that only a mean of many says
+	// anything; both are halved when they are enough.
+	busyFor time.Duration
+	answers int
+	last    time.Time // when one was answered
+	busy    bool      // others were on their way then, so that the server had no break since
+
+	whole time.Duration // for a batch
+	part  time.Duration // for each of its members; zero where that is not known
+	tried time.Time     // when the last batch ended
+	off   time.Time     // until then the stream takes no batches
+	eager bool          // nothing is learnt: see Committer.Eager
 }
 
-func newPace() pace { return pace{whole: guess, demand: fewest} }
+func newPace() pace { return pace{whole: guess} }
+
+// each is what a message takes that is sent alone while others are on their
+// way; zero before that was seen.
+func (p *pace) each() time.Duration {
+	if p.answers < 4*fewest {
+		return 0
+	}
+	return p.busyFor / time.Duration(p.answers)
+}
 
 // window is how many messages are sent alone before the next one waits: about
 // as many as the server stores in the time of a batch. So whoever waits is
 // answered no later than had it been sent, and comes to be in a batch.
 func (p *pace) window() int {
+	each := p.each()
 	switch {
 	case p.eager:
 		return 1
-	case p.each <= 0:
+	case each <= 0:
 		return widest
 	}
-	return min(max(int(p.whole/p.each), fewest), widest)
+	return min(max(int(p.whole/each), fewest), widest)
 }
 
-// worth reports whether a batch of n would be faster than n messages alone.
+// worth reports whether a batch of n would be faster than n messages alone: it
+// costs much before its first member, and each member costs something.
 func (p *pace) worth(n int, now time.Time) bool {
 	if p.eager {
 		return n > 1
 	}
-	if p.demand > fewest && now.Sub(p.learnt) > forgetAfter {
-		p.demand, p.learnt = max(p.demand/2, fewest), now
+	if now.Sub(p.tried) > forgetAfter { // the disk may have been busy with something else
+		p.whole, p.part = guess, 0
 	}
-	return p.each > 0 && n >= p.demand && time.Duration(n)*p.each >= p.whole && !now.Before(p.off)
+	each := p.each()
+	return each > 0 && n >= fewest && time.Duration(n)*each >= p.whole && p.part <= each && !now.Before(p.off)
 }
 
 // answered notes an answer to a message that was sent alone; left are still on
 // their way.
 func (p *pace) answered(now time.Time, left int, ok bool) {
 	if p.busy && ok {
-		took := min(now.Sub(p.last), longest)
-		if p.each == 0 {
-			p.each = took
+		p.busyFor += min(now.Sub(p.last), longest)
+		if p.answers++; p.answers >= memory {
+			p.busyFor, p.answers = p.busyFor/2, p.answers/2
 		}
-		p.each += (took - p.each) / 16
 	}
 	p.last, p.busy = now, left > 0
 }
 
-// committed notes a batch of n. One that took longer than its members would
-// have taken alone raises what the next one must promise, for a while.
+// committed notes a batch of n.
 func (p *pace) committed(n int, now, begun time.Time, err error) {
 	took := now.Sub(begun)
-	p.busy = false
+	p.busy, p.tried = false, now
 	switch {
 	case disabled(err):
 		p.off = now.Add(disabledFor)
-		return
-	case err == nil:
+	case err != nil: // a batch that was for nothing takes its time twice
+		took *= 2
+		fallthrough
+	default:
 		p.whole += (took - p.whole) / 8
+		if p.part == 0 {
+			p.part = took / time.Duration(n)
+		}
+		p.part += (took/time.Duration(n) - p.part) / 8
 	}
-	if err != nil || took > time.Duration(n)*p.each {
-		p.demand, p.learnt = min(2*max(n, p.demand), most), now
-		return
-	}
-	p.demand = max(p.demand*3/4, fewest)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/beltline-io/beltline/internal/groupcommit"
 )
 
-// The figures are those of package comment: one node, a disk with 3,200 syncs a
-// second, messages of 1.4 KB.
+// The figures are those of the package comment: one node, a disk with 3,200
+// syncs a second, messages of 1.4 KB.
 func TestPace_SyncAlwaysMakesManyGoTogetherAndFewAlone(t *testing.T) {
 	t.Parallel()
 	p := groupcommit.NewPace()
@@ -26,6 +26,22 @@ func TestPace_SyncAlwaysMakesManyGoTogetherAndFewAlone(t *testing.T) {
 	}
 	if w := p.Window(); w < 8 || w > 32 {
 		t.Errorf("%d go alone before one waits; the server stores 16 in the time of a batch", w)
+	}
+}
+
+// The server writes its answers in bursts: most come right after another one,
+// and the next burst after a while.
+func TestPace_AnswersInBurstsAreNotTakenForSpeed(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	for i := range 40 {
+		p.Burst(16, 310*time.Microsecond)
+		if w := p.Window(); i > 8 && w > 32 {
+			t.Fatalf("after a burst %d go alone before one waits", w)
+		}
+	}
+	if !p.Worth(48) {
+		t.Error("48 would go alone")
 	}
 }
 
@@ -54,15 +70,23 @@ func TestPace_ALessonIsForgottenInTime(t *testing.T) {
 	if p.Worth(64) {
 		t.Error("nothing was learnt")
 	}
-	for range 8 {
-		p.Rest(11 * time.Second)
-		p.Worth(64)
-		p.Alone(200, 300*time.Microsecond)
-		p.Batch(200, 6*time.Millisecond, nil)
-	}
-	if !p.Worth(100) {
+	p.Rest(6 * time.Second)
+	if !p.Worth(64) {
 		t.Error("one stall has ended batches for ever")
 	}
+}
+
+func TestPace_BatchesThatAreRefusedAreGivenUpForAWhile(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 300*time.Microsecond)
+	for range 40 {
+		if !p.Worth(24) {
+			return
+		}
+		p.Batch(24, 5*time.Millisecond, &jetstream.APIError{Code: 400, ErrorCode: 10071})
+	}
+	t.Error("batches of which each is refused go on for ever")
 }
 
 func TestPace_OneWriterAloneNeverTeachesThatAloneIsSlow(t *testing.T) {
