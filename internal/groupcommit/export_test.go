@@ -63,3 +63,12 @@ const (
 
 // InBatch is the copy of a message that belongs to a batch.
 func InBatch(m *nats.Msg, id string, n int) *nats.Msg { return inBatch(m, id, n) }
+
+// PlainAck reads an answer without a decoder, or leaves it to one.
+func PlainAck(data []byte) (Ack, bool) { return plainAck(data) }
+
+// Decode reads an answer with the decoder.
+func Decode(data []byte) (Ack, error) {
+	a, err := decode(data)
+	return Ack{Stream: a.Stream, Seq: a.Seq}, err
+}

@@ -1,6 +1,7 @@
 package groupcommit
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -98,8 +99,25 @@ func decode(data []byte) (pubAck, error) {
 }
 
 func read(data []byte) (Ack, error) {
+	if a, ok := plainAck(data); ok {
+		return a, nil
+	}
 	a, err := decode(data)
 	return Ack{Stream: a.Stream, Seq: a.Seq}, err
+}
+
+// plainAck reads the answer of which almost all are: {"stream":"EVENTS","seq":17}.
+// Whatever looks another way is left to the decoder, which takes ten times as long.
+func plainAck(data []byte) (Ack, bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	name, rest, found := bytes.Cut(rest, []byte(`"`))
+	digits, begun := bytes.CutPrefix(rest, []byte(`,"seq":`))
+	digits, ended := bytes.CutSuffix(digits, []byte("}"))
+	if !ok || !found || !begun || !ended || bytes.IndexByte(name, '\\') >= 0 {
+		return Ack{}, false
+	}
+	seq, err := strconv.ParseUint(string(digits), 10, 64)
+	return Ack{Stream: string(name), Seq: seq}, err == nil && seq > 0 && digits[0] != '0' && digits[0] != '+'
 }
 
 // readBatch reads the answer to a batch of n. The sequences of its members end
