@@ -14,8 +14,12 @@ import (
 )
 
 const (
-	// idleFor is how long a subscription must be silent to count as caught up.
+	// idleFor is how long a subscription must be silent before it is asked whether
+	// it has caught up.
 	idleFor = time.Second
+	// patient is how long a silent one is waited for that has not: heartbeats that
+	// do not come are missed within that time, and a lost request with them.
+	patient = 4 * heartbeat
 	// heartbeat is how often the server says that a request for events stands.
 	heartbeat = 5 * time.Second
 )
@@ -77,6 +81,8 @@ func (f *follower) read(ctx context.Context) error {
 		switch {
 		case err == nil:
 			f.take(msg)
+		case errors.Is(err, nats.ErrTimeout) && !nothingPending(ctx, c):
+			wait = jetstream.NextMaxWait(patient)
 		case errors.Is(err, nats.ErrTimeout):
 			f.index.idle()
 			wait = jetstream.NextContext(ctx)
@@ -87,6 +93,17 @@ func (f *follower) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// nothingPending reports whether the server says that a consumer has delivered
+// all there is. Silence alone says nothing: a server that comes up with a large
+// ledger is silent for seconds before the first event, and lists would lack
+// orders without a word.
+func nothingPending(ctx context.Context, c jetstream.Consumer) bool {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	info, err := c.Info(ctx)
+	return err == nil && info.NumPending == 0
 }
 
 func (f *follower) take(msg jetstream.Msg) {

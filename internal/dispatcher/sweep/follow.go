@@ -21,6 +21,20 @@ const idle = time.Second
 // stands. After two that did not come the client subscribes again.
 const heartbeat = 5 * time.Second
 
+// patient is how long a silent subscription is waited for that has not reached
+// the end: within that time missing heartbeats are noticed.
+const patient = 4 * heartbeat
+
+// nothingPending reports whether the server says that a consumer has delivered
+// all there is. Silence alone says nothing: a server that comes up with a large
+// ledger is silent for seconds before the first event.
+func nothingPending(ctx context.Context, c jetstream.Consumer) bool {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	info, err := c.Info(ctx)
+	return err == nil && info.NumPending == 0
+}
+
 // follow applies every event to the index until ctx ends, and closes caughtUp
 // when it has reached the end of the ledger for the first time.
 func (s *Sweeper) follow(ctx context.Context, x *index, caughtUp chan<- struct{}) {
@@ -58,6 +72,8 @@ func (s *Sweeper) read(ctx context.Context, x *index, reached func()) error {
 		switch {
 		case err == nil:
 			s.take(x, msg, reached)
+		case errors.Is(err, nats.ErrTimeout) && !nothingPending(ctx, c):
+			wait = jetstream.NextMaxWait(patient)
 		case errors.Is(err, nats.ErrTimeout):
 			reached()
 			wait = jetstream.NextContext(ctx)
