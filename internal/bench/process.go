@@ -50,7 +50,7 @@ func spawn(dir, name string, t task) (*process, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	cmd := exec.Command(self)          //nolint:gosec,noctx // this very program, ended by end
+	cmd := exec.Command(self)          // #nosec G204 -- this very program, ended by end
 	// Under the name that this process was started by: some executables are
 	// several programs.
 	cmd.Args = os.Args[:1]

@@ -39,7 +39,7 @@ func Profile(ctx context.Context, o Options, dir string) ([]Profiled, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // profiles of fakes are no secret
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
 	var all []Profiled

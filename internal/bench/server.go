@@ -139,7 +139,7 @@ const (
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for tries := 0; len(ports) < n; tries++ {
-		port := lowestPort + rand.IntN(highestPort-lowestPort)                    //nolint:gosec // any will do
+		port := lowestPort + rand.IntN(highestPort-lowestPort)                    // #nosec G404 -- any will do
 		l, err := net.Listen("tcp", net.JoinHostPort(loopback, fmt.Sprint(port))) //nolint:noctx // closed at once
 		switch {
 		case err == nil:
