@@ -60,7 +60,7 @@ alerts: ## evaluate the alert rules on made-up series (fetches Prometheus' engin
 	cd test/observability/promql && $(GO) test -count=1 ./...
 
 .PHONY: check
-check: lint test race ## everything that must hold before a merge
+check: lint test race alerts ## everything that must hold before a merge
 
 .PHONY: bench
 bench: ## the pipeline beside a bare JetStream loop (BENCH="--mode one-always --rounds 1")
