@@ -75,14 +75,14 @@ func (f *follower) read(ctx context.Context) error {
 	defer context.AfterFunc(ctx, events.Stop)()
 	// Once it has caught up it waits without an end: the client counts missing
 	// heartbeats within one call only.
-	wait := jetstream.NextMaxWait(idleFor)
+	wait, asked := jetstream.NextMaxWait(idleFor), false
 	for ctx.Err() == nil {
 		msg, err := events.Next(wait)
 		switch {
 		case err == nil:
 			f.take(msg)
-		case errors.Is(err, nats.ErrTimeout) && !nothingPending(ctx, c):
-			wait = jetstream.NextMaxWait(patient)
+		case errors.Is(err, nats.ErrTimeout) && pending(ctx, c, !asked):
+			wait, asked = jetstream.NextMaxWait(patient), true
 		case errors.Is(err, nats.ErrTimeout):
 			f.index.idle()
 			wait = jetstream.NextContext(ctx)
@@ -95,15 +95,18 @@ func (f *follower) read(ctx context.Context) error {
 	return nil
 }
 
-// nothingPending reports whether the server says that a consumer has delivered
-// all there is. Silence alone says nothing: a server that comes up with a large
-// ledger is silent for seconds before the first event, and lists would lack
-// orders without a word.
-func nothingPending(ctx context.Context, c jetstream.Consumer) bool {
+// pending reports whether the server says that a consumer has more to deliver;
+// otherwise where it cannot be asked. Silence alone says nothing: a server that
+// comes up with a large ledger is silent for seconds before the first event, and
+// lists would lack orders without a word.
+func pending(ctx context.Context, c jetstream.Consumer, otherwise bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
 	info, err := c.Info(ctx)
-	return err == nil && info.NumPending == 0
+	if err != nil {
+		return otherwise
+	}
+	return info.NumPending > 0
 }
 
 func (f *follower) take(msg jetstream.Msg) {

@@ -12,7 +12,7 @@ func allowed() map[string][]string {
 			beltline.DIRECT.GET.KV_beltline.$KV.beltline.namespace beltline.DIRECT.GET.KV_beltline.$KV.beltline.fence.ledger beltline.$KV.beltline.namespace`),
 		"dispatcher": words(`beltline.STREAM.INFO.S beltline.CONSUMER.INFO.COMMANDS.D
 			beltline.CONSUMER.INFO.ORDERS.dispatcher beltline.CONSUMER.MSG.NEXT.ORDERS.dispatcher $JS.ACK.ORDERS.dispatcher.>
-			beltline.CONSUMER.CREATE.EVENTS.* beltline.CONSUMER.MSG.NEXT.EVENTS.* beltline.CONSUMER.DELETE.EVENTS.*
+			beltline.CONSUMER.CREATE.EVENTS.* beltline.CONSUMER.INFO.EVENTS.* beltline.CONSUMER.MSG.NEXT.EVENTS.* beltline.CONSUMER.DELETE.EVENTS.*
 			beltline.STREAM.MSG.GET.EVENTS beltline.STREAM.MSG.GET.ORDERS beltline.STREAM.MSG.GET.COMMANDS beltline.STREAM.MSG.GET.KV_beltline beltline.DIRECT.GET.EVENTS
 			events.> commands.> schedules.> dlq.orders.* K:lease.sweeper K:sweeper K:sweeper.> K:lane.* K:fence.ledger K:fence.events K:fence.doubt`),
 		"operator": words(`svc.orders.*.* svc.operator.* svc.providers.P.* $SRV.PING.orders $SRV.PING.operator

@@ -25,14 +25,17 @@ const heartbeat = 5 * time.Second
 // the end: within that time missing heartbeats are noticed.
 const patient = 4 * heartbeat
 
-// nothingPending reports whether the server says that a consumer has delivered
-// all there is. Silence alone says nothing: a server that comes up with a large
-// ledger is silent for seconds before the first event.
-func nothingPending(ctx context.Context, c jetstream.Consumer) bool {
+// pending reports whether the server says that a consumer has more to deliver;
+// otherwise where it cannot be asked. Silence alone says nothing: a server that
+// comes up with a large ledger is silent for seconds before the first event.
+func pending(ctx context.Context, c jetstream.Consumer, otherwise bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
 	info, err := c.Info(ctx)
-	return err == nil && info.NumPending == 0
+	if err != nil {
+		return otherwise
+	}
+	return info.NumPending > 0
 }
 
 // follow applies every event to the index until ctx ends, and closes caughtUp
@@ -66,14 +69,14 @@ func (s *Sweeper) read(ctx context.Context, x *index, reached func()) error {
 	// Once it has caught up it waits without an end: the client counts missing
 	// heartbeats within one call only, so that short ones would never notice that
 	// a request was lost, and the sweeper would be blind from then on.
-	wait := jetstream.NextMaxWait(idle)
+	wait, asked := jetstream.NextMaxWait(idle), false
 	for ctx.Err() == nil {
 		msg, err := events.Next(wait)
 		switch {
 		case err == nil:
 			s.take(x, msg, reached)
-		case errors.Is(err, nats.ErrTimeout) && !nothingPending(ctx, c):
-			wait = jetstream.NextMaxWait(patient)
+		case errors.Is(err, nats.ErrTimeout) && pending(ctx, c, !asked):
+			wait, asked = jetstream.NextMaxWait(patient), true
 		case errors.Is(err, nats.ErrTimeout):
 			reached()
 			wait = jetstream.NextContext(ctx)

@@ -80,6 +80,8 @@ func Untried() map[string]string {
 		"fence.doubt":    "the ledger must look wrong, and then right again",
 		"fence.withdraw": "the ledger must look wrong, and then right again",
 		"fence.remark":   "the program of an operator writes it, who runs it again",
+		"commit.batch":   "its worker must store in batches: the nemesis of a run by seed kills it there",
+		"commit.last":    "its worker must store in batches: the nemesis of a run by seed kills it there",
 		// internal/forget ends a run at each of its steps and goes on with another.
 		"forget.lease":    "the program of an operator writes it, who runs it again",
 		"forget.announce": "the program of an operator writes it, who runs it again",

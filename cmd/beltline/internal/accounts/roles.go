@@ -80,7 +80,7 @@ func dispatcher() *role {
 	r := &role{name: "dispatcher", account: dispatcherAccount, program: "dispatcher --no-setup"}
 	r.api(each("STREAM.INFO.", streams()...)...).api(each("CONSUMER.INFO.COMMANDS.", durables()...)...)
 	r.take(messages.StreamOrders, dispatcherDurable)
-	r.api("CONSUMER.CREATE.EVENTS.*", "CONSUMER.MSG.NEXT.EVENTS.*", "CONSUMER.DELETE.EVENTS.*")
+	r.api("CONSUMER.CREATE.EVENTS.*", "CONSUMER.INFO.EVENTS.*", "CONSUMER.MSG.NEXT.EVENTS.*", "CONSUMER.DELETE.EVENTS.*")
 	r.api("STREAM.MSG.GET.EVENTS", "STREAM.MSG.GET.ORDERS", "STREAM.MSG.GET.COMMANDS", "STREAM.MSG.GET."+bucketStream, "DIRECT.GET.EVENTS")
 	r.publish("events.>", "commands.>", "schedules.>", "dlq.orders.*")
 	r.write("lease.sweeper", "sweeper", "sweeper.>", "lane.*").write(fenceKeys()...)
