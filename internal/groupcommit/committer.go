@@ -68,6 +68,7 @@ type member struct {
 	patience time.Duration
 	large    bool // leaves too little room for the headers of a batch
 	single   bool // for good: large, or was in a batch that was refused
+	partly   bool // was in a batch of which a part may be stored, or may be later
 	gone     bool // nobody waits for it any more
 	told     chan order
 }
@@ -135,10 +136,15 @@ func (c *Committer) leave(p *member, cause error) order {
 func (c *Committer) sendAlone(ctx context.Context, p *member) (Ack, error) {
 	answer, err := c.request(ctx, p.msg, p.patience)
 	c.landed(err == nil)
-	if err != nil {
-		return Ack{}, err
+	var ack Ack
+	if err == nil {
+		ack, err = read(answer.Data)
 	}
-	return read(answer.Data)
+	if err != nil && p.partly {
+		// Not wrapped: no refusal of this copy proves anything about the first.
+		err = fmt.Errorf("%w, and then alone: %v", errPartly, err)
+	}
+	return ack, err
 }
 
 // landed counts out a message that was sent alone.
@@ -164,14 +170,22 @@ func (c *Committer) next() {
 		if batch := c.gather(); len(batch) > 1 {
 			c.together = true
 			go c.commit(batch)
+			// Batch after batch passes by those that can only go alone.
+			c.waiting = slices.DeleteFunc(c.waiting, func(p *member) bool { return p.single && c.release(p) })
 			return
 		}
 	}
-	for len(c.waiting) > 0 && c.alone < c.pace.window() {
-		c.alone++
-		c.waiting[0].told <- order{send: true}
-		c.waiting = slices.Delete(c.waiting, 0, 1)
+	c.waiting = slices.DeleteFunc(c.waiting, c.release)
+}
+
+// release lets a message go alone, if there is room for it. The lock is held.
+func (c *Committer) release(p *member) bool {
+	if c.alone >= c.pace.window() {
+		return false
 	}
+	c.alone++
+	p.told <- order{send: true}
+	return true
 }
 
 // Limits of a batch: the server takes 1,000 messages.
@@ -218,7 +232,7 @@ func (c *Committer) commit(batch []*member) {
 		switch {
 		case refused && p.gone:
 		case refused:
-			p.single = true
+			p.single, p.partly = true, partly(err)
 			again = append(again, p)
 		case err != nil:
 			p.told <- order{err: err}

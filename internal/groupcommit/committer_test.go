@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -349,6 +350,172 @@ func TestPublish_WhoGivesUpInTheLineHasSentNothing(t *testing.T) {
 	if n := s.CachedInfo().State.Msgs; n != 101 {
 		t.Errorf("%d stored, not 101", n)
 	}
+}
+
+// Each batch is answered only when enough for the next one stand in line.
+func TestPublish_NobodyIsPassedByForEver(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t).JS(t)
+	natstest.CreateStream(t, js, stream(true))
+	batches, sent := make(chan chan struct{}), make(chan struct{})
+	first, release := make(chan struct{}), make(chan struct{})
+	c := groupcommit.New(js.Conn(), func(ctx context.Context, m *nats.Msg, _ time.Duration) (*nats.Msg, error) {
+		switch {
+		case m.Header.Get(groupcommit.HeaderCommit) != "":
+			answer := make(chan struct{})
+			batches <- answer
+			<-answer
+		case len(m.Data) > 1000:
+			close(sent)
+		case string(m.Data) == "first":
+			close(first)
+			<-release
+		}
+		return js.Conn().RequestMsgWithContext(ctx, m)
+	})
+	c.Eager()
+	var group sync.WaitGroup
+	publish := func(order int, body string) {
+		group.Go(func() {
+			if _, err := c.Publish(t.Context(), event(order, body), key(order), patience); err != nil {
+				t.Errorf("order %d: %v", order, err)
+			}
+		})
+	}
+	publish(0, "first")
+	<-first
+	publish(1, strings.Repeat("x", int(js.Conn().MaxPayload())-200)) // no room for the headers of a batch
+	stand(t, c, 1)
+	publish(2, "second")
+	publish(3, "second")
+	stand(t, c, 3)
+	close(release)
+	passed := true
+	for round := 2; round < 12 && passed; round++ {
+		answer := <-batches
+		line := groupcommit.Waiting(c)
+		publish(2*round, "next")
+		publish(2*round+1, "next")
+		stand(t, c, line+2)
+		close(answer)
+		select {
+		case <-sent:
+			passed = false
+		default:
+		}
+	}
+	if passed {
+		t.Error("ten batches went, and the one that can only go alone did not")
+	}
+	go func() { // the rest
+		for answer := range batches {
+			close(answer)
+		}
+	}()
+	group.Wait()
+	close(batches)
+}
+
+// A server without replicas looks at its room before each message of a batch
+// that it stores. Where the last one has none, it says no, and that is all.
+func TestPublish_NobodyIsRefusedWhoseMessageIsStored(t *testing.T) {
+	t.Parallel()
+	const members, size = 10, 20 << 10
+	var options *server.Options
+	srv := natstest.Start(t, natstest.Configure(func(o *server.Options) {
+		options = o
+		o.JetStreamMaxStore = (members-2)*size + size/2 // it stores the one with which it is above that
+	}))
+	js := srv.JS(t)
+	natstest.CreateStream(t, js, stream(true))
+	c, release := held(t, js)
+	var group sync.WaitGroup
+	all := make([]error, members)
+	for i := range members {
+		group.Go(func() {
+			_, all[i] = c.Publish(t.Context(), event(i, strings.Repeat("x", size)), key(i), patience)
+		})
+	}
+	stand(t, c, members)
+	release()
+	group.Wait()
+	check := func(when string) (found int) {
+		s, err := srv.JS(t).Stream(t.Context(), "S")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, told := range all {
+			m, err := s.GetLastMsgForSubject(t.Context(), event(i, "").Subject)
+			if err != nil {
+				continue
+			}
+			found++
+			var api *jetstream.APIError
+			if errors.Is(told, groupcommit.ErrNotSent) || errors.As(told, &api) {
+				t.Errorf("order %d stands at %d %s, and its writer was told %v", i, m.Sequence, when, told)
+			}
+		}
+		return found
+	}
+	if n := check("at once"); n != members-1 {
+		t.Errorf("%d of %d are stored: the test has not shown what it should", n, members)
+	}
+	srv.Stop()
+	options.JetStreamMaxStore *= 2
+	srv.Restart(t)
+	check("after a restart with more room")
+}
+
+// What the client refuses of one message is told to its writer only, wherever in
+// the batch it stands.
+func TestPublish_AMessageTheClientRefusesSpoilsNothingForOthers(t *testing.T) {
+	t.Parallel()
+	for unfit := range 3 {
+		js := natstest.Start(t).JS(t)
+		natstest.CreateStream(t, js, stream(true))
+		c, release := held(t, js)
+		var group sync.WaitGroup
+		for i := range 3 {
+			group.Go(func() {
+				m := event(i, "b")
+				if i == unfit {
+					m.Subject = "s. x"
+				}
+				_, err := c.Publish(t.Context(), m, key(i), patience)
+				if i == unfit && !errors.Is(err, nats.ErrBadSubject) || i != unfit && err != nil {
+					t.Errorf("message %d, where %d is unfit, was told %v", i, unfit, err)
+				}
+			})
+			stand(t, c, i+1)
+		}
+		release()
+		group.Wait()
+	}
+}
+
+func TestPublish_OnAClosedConnectionSaysSoToAll(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t).JS(t)
+	gate, entered := make(chan struct{}), make(chan struct{}, 10)
+	c := groupcommit.New(js.Conn(), func(ctx context.Context, m *nats.Msg, _ time.Duration) (*nats.Msg, error) {
+		entered <- struct{}{}
+		<-gate
+		return js.Conn().RequestMsgWithContext(ctx, m)
+	})
+	c.Eager()
+	var group sync.WaitGroup
+	for i := range 10 {
+		group.Go(func() {
+			if _, err := c.Publish(t.Context(), event(i, "b"), key(i), patience); !errors.Is(err, nats.ErrConnectionClosed) {
+				t.Errorf("message %d was told %v", i, err)
+			}
+		})
+	}
+	<-entered
+	stand(t, c, 9)
+	js.Conn().Close()
+	close(gate)
+	group.Wait()
 }
 
 // The server keeps a batch that was not committed for a while and drops it:

@@ -1,6 +1,9 @@
 package groupcommit
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // What is believed before anything was seen, and bounds for it.
 const (
@@ -86,10 +89,11 @@ func (p *pace) committed(n int, now, begun time.Time, err error) {
 	took := now.Sub(begun)
 	p.busy, p.tried = false, now
 	switch {
-	case disabled(err):
+	case disabled(err), partly(err): // the latter leaves doubts that nobody needs
 		p.off = now.Add(disabledFor)
-	case err != nil: // a batch that was for nothing takes its time twice
-		took *= 2
+	case errors.Is(err, ErrNotSent), errors.Is(err, errApart): // it says nothing of the server
+	case err != nil: // a batch that was for nothing takes its time twice, and is no bargain where that is short
+		took = 2 * max(took, p.whole)
 		fallthrough
 	default:
 		p.whole += (took - p.whole) / 8

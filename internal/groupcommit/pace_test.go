@@ -89,6 +89,23 @@ func TestPace_BatchesThatAreRefusedAreGivenUpForAWhile(t *testing.T) {
 	t.Error("batches of which each is refused go on for ever")
 }
 
+func TestPace_BatchesThatCameToNothingAtOnceAreNotTakenForFast(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"not sent": groupcommit.ErrNotSent,
+		"refused":  &jetstream.APIError{Code: 400, ErrorCode: 10071},
+	} {
+		p := groupcommit.NewPace()
+		p.Alone(500, 28*time.Microsecond)
+		for range 50 {
+			p.Batch(64, 50*time.Microsecond, err)
+		}
+		if p.Worth(64) {
+			t.Errorf("%s: 64 would go together", name)
+		}
+	}
+}
+
 func TestPace_OneWriterAloneNeverTeachesThatAloneIsSlow(t *testing.T) {
 	t.Parallel()
 	p := groupcommit.NewPace()

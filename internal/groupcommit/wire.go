@@ -23,13 +23,21 @@ const (
 	headerCommit   = "Nats-Batch-Commit"
 )
 
-// codeDisabled is the server's answer where the stream takes no batches.
-const codeDisabled jetstream.ErrorCode = 10174
+// Codes of the server that the client has no names for.
+const (
+	codeDisabled         jetstream.ErrorCode = 10174 // the stream takes no batches
+	codeAccountResources jetstream.ErrorCode = 10002
+	codeServerResources  jetstream.ErrorCode = 10023
+	codeStorageResources jetstream.ErrorCode = 10047
+)
 
 // send publishes a batch and waits for the one answer to it. Until its last
 // message, which commits it, nothing of it is stored.
 func (c *Committer) send(batch []*member) (pubAck, error) {
-	if !c.nc.IsConnected() {
+	switch {
+	case c.nc.IsClosed():
+		return pubAck{}, fmt.Errorf("%w: %w", ErrNotSent, nats.ErrConnectionClosed)
+	case !c.nc.IsConnected():
 		return pubAck{}, fmt.Errorf("%w: not connected", ErrNotSent)
 	}
 	id, last, patience := rand.Text(), len(batch)-1, batch[0].patience
@@ -37,9 +45,7 @@ func (c *Committer) send(batch []*member) (pubAck, error) {
 	for i, p := range batch[:last] {
 		patience = min(patience, p.patience)
 		if err := c.nc.PublishMsg(inBatch(p.msg, id, i+1)); err != nil {
-			// Not wrapped: what is wrong with one message must not be taken for
-			// something that is wrong with all.
-			return pubAck{}, fmt.Errorf("%w: %v", ErrNotSent, err)
+			return pubAck{}, errApart
 		}
 	}
 	failpoint.Hit("commit.batch.after")
@@ -48,6 +54,9 @@ func (c *Committer) send(batch []*member) (pubAck, error) {
 	failpoint.Hit("commit.last.before")
 	answer, err := c.request(context.Background(), m, min(patience, batch[last].patience))
 	failpoint.Hit("commit.last.after")
+	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) {
+		return pubAck{}, errApart // by our own client, before anything was written
+	}
 	if err != nil {
 		return pubAck{}, err
 	}
@@ -83,7 +92,14 @@ type pubAck struct {
 	Error  *jetstream.APIError `json:"error"`
 }
 
-var errUnreadable = errors.New("unreadable answer")
+var (
+	// errApart: the client itself took a message of the batch for unfit, and the
+	// batch was not committed. What is wrong with one is not told to all: each is
+	// sent alone, and meets with what is its own.
+	errApart      = errors.New("not to be sent together")
+	errUnreadable = errors.New("unreadable answer")
+	errPartly     = errors.New("refused together, when a part may have been stored")
+)
 
 func decode(data []byte) (pubAck, error) {
 	var a pubAck
@@ -131,14 +147,31 @@ func readBatch(data []byte, n int) (pubAck, error) {
 	return a, err
 }
 
-// refusal reports whether the server has said no to all of a batch.
+// refusal reports whether all of a batch were said no to.
 func refusal(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api)
+	return errors.As(err, &api) || errors.Is(err, errApart)
 }
 
 // disabled reports whether the stream takes no batches at all.
 func disabled(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == codeDisabled
+}
+
+// partly reports whether the server may have stored a part of a batch that it
+// refused. Everything else is checked before the first message is stored; but a
+// server without replicas looks at its own room and the account's before each,
+// and answers for the last. What is missing it stores when it starts again.
+func partly(err error) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode {
+	case codeAccountResources, codeServerResources, codeStorageResources:
+		return true
+	default:
+		return false
+	}
 }
