@@ -159,19 +159,34 @@ func (t *trial) kill(ctx context.Context) error {
 		}
 		return t.server.AwaitListening(ctx)
 	}
-	leaders, err := t.cluster.Leaders(ctx)
+	i, err := t.leader(ctx)
 	if err != nil {
 		return err
-	}
-	i := t.cluster.Node(leaders[messages.StreamEvents])
-	if i < 0 {
-		return fmt.Errorf("nobody leads %s", messages.StreamEvents)
 	}
 	t.cluster.Nodes[i].Kill("")
 	if err := t.cluster.Nodes[i].Start(); err != nil {
 		return err
 	}
 	return t.cluster.AwaitHealthy(ctx)
+}
+
+// leader waits until somebody leads EVENTS, and says which node it is.
+func (t *trial) leader(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		leaders, err := t.cluster.Leaders(ctx)
+		if i := t.cluster.Node(leaders[messages.StreamEvents]); err == nil && i >= 0 {
+			return i, nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("nobody leads %s: %w", messages.StreamEvents, err)
+		}
+	}
 }
 
 // write starts half of the writers over one connection.
