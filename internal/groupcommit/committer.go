@@ -66,7 +66,7 @@ type member struct {
 	msg      *nats.Msg
 	key      string
 	patience time.Duration
-	large    bool // leaves too little room for the headers of a batch
+	large    bool // has no place in a batch
 	single   bool // for good: large, or was in a batch that was refused
 	partly   bool // was in a batch of which a part may be stored, or may be later
 	gone     bool // nobody waits for it any more
@@ -86,9 +86,10 @@ type order struct {
 //
 // The error wraps [ErrNotSent] where the message never left, is the server's
 // *jetstream.APIError where it was refused, and everything else leaves open
-// whether it is stored. m is not changed.
+// whether it is stored. m is not changed, and must not be after an error: a copy
+// may still be on its way.
 func (c *Committer) Publish(ctx context.Context, m *nats.Msg, key string, patience time.Duration) (Ack, error) {
-	large := int64(m.Size()+roomForHeaders) > c.nc.MaxPayload()
+	large := int64(m.Size()+roomForHeaders) > min(c.nc.MaxPayload(), mostBytes)
 	p := &member{msg: m, key: key, patience: patience, large: large, single: large}
 	c.mu.Lock()
 	if !c.together && len(c.waiting) == 0 && c.alone < c.pace.window() {
