@@ -194,6 +194,11 @@ func TestAppend_ReadsEveryAnswerForWhatItProves(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Fatalf("error is %v, want %v", err, c.want)
 			}
+			for _, certain := range []error{ledger.ErrNoRoom, ledger.ErrConflict, ledger.ErrInvalid} {
+				if !errors.Is(c.want, certain) && errors.Is(err, certain) {
+					t.Errorf("told that it will never be stored, which nobody knows: %v", err)
+				}
+			}
 			if c.want == nil && seq != 5 {
 				t.Errorf("sequence %d, want 5", seq)
 			}

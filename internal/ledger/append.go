@@ -159,7 +159,7 @@ func (l *Ledger) settle(ctx context.Context, a *attempt) (uint64, error) {
 			return 0, fmt.Errorf("%w: nothing stands at the expected sequence %d: %w", ErrConflict, a.expected, sent.err)
 		}
 		if l.nc.IsClosed() || !wait.pause(ctx) {
-			return 0, errors.Join(ErrUnknown, context.Cause(ctx), sent.err, err)
+			return 0, errors.Join(ErrUnknown, context.Cause(ctx), fmt.Errorf("last copy: %v; read back: %v", sent.err, err)) // told, not wrapped: neither settles it
 		}
 		l.metrics.repeated.Inc()
 		l.opts.Log.Debug().Err(sent.err).Str("subject", a.msg.Subject).Msg("append was repeated")
