@@ -23,18 +23,17 @@ func (f *findings) add(count *int, format string, args ...any) {
 	}
 }
 
-// judge reads all that is stored and holds it against what was told.
-func (t *trial) judge(ctx context.Context) (f findings) {
+// judge reads all that is stored and holds it against what was told. What could
+// not be read is an error, and not gone.
+func (t *trial) judge(ctx context.Context) (f findings, err error) {
 	nc, err := t.connect()
 	if err != nil {
-		f.add(&f.wrong, "%v", err)
-		return f
+		return f, err
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
-		f.add(&f.wrong, "%v", err)
-		return f
+		return f, err
 	}
 	chains := map[string][]uint64{}
 	if err := each(ctx, js, messages.StreamEvents, "events.>", func(m jetstream.Msg, seq uint64) {
@@ -51,7 +50,7 @@ func (t *trial) judge(ctx context.Context) (f findings) {
 			f.add(&f.doubled, "order %s: its event %d is %s, at %d", a.OrderID, n, a.Type, seq)
 		}
 	}); err != nil {
-		f.add(&f.wrong, "reading events: %v", err)
+		return f, fmt.Errorf("reading events: %w", err)
 	}
 	for id, told := range t.events {
 		for n, seq := range told {
@@ -69,14 +68,14 @@ func (t *trial) judge(ctx context.Context) (f findings) {
 			have[a.OrderID] = true
 		}
 	}); err != nil {
-		f.add(&f.wrong, "reading commands: %v", err)
+		return f, fmt.Errorf("reading commands: %w", err)
 	}
 	for id := range t.sent {
 		if !have[id] {
 			f.add(&f.gone, "order %s: its command was told to be stored and is gone", id)
 		}
 	}
-	return f
+	return f, nil
 }
 
 // each reads all messages of a stream. A work queue takes no second consumer

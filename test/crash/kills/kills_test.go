@@ -28,8 +28,8 @@ func tried(t *testing.T, kills int) *trial {
 func TestKills_WhatWasToldToBeStoredIsThereAfterEachDeathOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := tried(t, 4)
-	if f := s.judge(t.Context()); f.gone+f.doubled+f.wrong > 0 {
-		t.Errorf("%+v", f)
+	if f, err := s.judge(t.Context()); err != nil || f.gone+f.doubled+f.wrong > 0 {
+		t.Errorf("%+v, %v", f, err)
 	}
 	if s.killed != 4 || s.told < 4 || s.commands == 0 {
 		t.Errorf("%d kills, %d events and %d commands: the test has shown nothing", s.killed, s.told, s.commands)
@@ -47,7 +47,7 @@ func TestKills_TheJudgeSeesWhatIsGoneOrStandsElsewhere(t *testing.T) {
 			break
 		}
 	}
-	if f := s.judge(t.Context()); f.gone != 2 || f.wrong != 1 {
-		t.Errorf("2 are gone and 1 stands elsewhere; found %+v", f)
+	if f, err := s.judge(t.Context()); err != nil || f.gone != 2 || f.wrong != 1 {
+		t.Errorf("2 are gone and 1 stands elsewhere; found %+v, %v", f, err)
 	}
 }

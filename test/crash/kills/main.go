@@ -68,10 +68,10 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 		killed += t.killed
-		found := t.judge(ctx)
+		found, err := t.judge(ctx)
 		t.close()
-		if ctx.Err() != nil {
-			break // what was not read is not gone
+		if err != nil {
+			return fmt.Errorf("seed %d, store %d: %w", o.seed, n, err)
 		}
 		fmt.Printf("%s: %d kills, %d orders, %d events and %d commands told to be stored: %d gone, %d doubled, %d not as told; %d in batches\n",
 			time.Since(begun).Round(time.Second), t.killed, t.orders.Load(), t.told, t.commands, found.gone, found.doubled, found.wrong, found.batched)
