@@ -83,24 +83,13 @@ func (t *trial) judge(ctx context.Context) (f findings, err error) {
 func each(ctx context.Context, js jetstream.JetStream, name, filter string, visit func(jetstream.Msg, uint64)) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	stream, err := js.Stream(ctx, name)
+	stream, c, err := open(ctx, js, name, filter)
 	if err != nil {
 		return err
 	}
 	last := stream.CachedInfo().State.LastSeq
 	if stream.CachedInfo().State.Msgs == 0 {
 		return nil
-	}
-	var c interface {
-		Messages(opts ...jetstream.PullMessagesOpt) (jetstream.MessagesContext, error)
-	}
-	if name == messages.StreamCommands {
-		c, err = js.Consumer(ctx, name, "worker-"+string(messages.GamesDrop)+"-place")
-	} else {
-		c, err = stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
-	}
-	if err != nil {
-		return err
 	}
 	all, err := c.Messages()
 	if err != nil {
@@ -124,4 +113,35 @@ func each(ctx context.Context, js jetstream.JetStream, name, filter string, visi
 			return nil
 		}
 	}
+}
+
+// reader reads the messages of a consumer.
+type reader interface {
+	Messages(opts ...jetstream.PullMessagesOpt) (jetstream.MessagesContext, error)
+}
+
+// open asks for what is needed to read until it is answered: a cluster without a
+// leader drops what it is asked.
+func open(ctx context.Context, js jetstream.JetStream, name, filter string) (jetstream.Stream, reader, error) {
+	for {
+		stream, c, err := openOnce(ctx, js, name, filter)
+		if err == nil || ctx.Err() != nil {
+			return stream, c, err
+		}
+	}
+}
+
+func openOnce(ctx context.Context, js jetstream.JetStream, name, filter string) (jetstream.Stream, reader, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name == messages.StreamCommands {
+		c, err := js.Consumer(ctx, name, "worker-"+string(messages.GamesDrop)+"-place")
+		return stream, c, err
+	}
+	c, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}})
+	return stream, c, err
 }
