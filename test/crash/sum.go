@@ -26,7 +26,7 @@ type sums struct {
 }
 
 func newSums() *sums {
-	return &sums{Result: rig.Result{Operator: map[string]int{}}, seeds: map[uint64]int{}, commits: map[string]bool{}}
+	return &sums{Result: rig.Result{Operator: map[string]int{}, Why: map[string]int{}}, seeds: map[uint64]int{}, commits: map[string]bool{}}
 }
 
 // add adds a run.
@@ -53,6 +53,14 @@ func (s *sums) add(r *rig.Result) {
 	s.Unkept += r.Unkept
 	for provider, n := range r.Operator {
 		s.Operator[provider] += n
+	}
+	for why, n := range r.Why {
+		s.Why[why] += n
+	}
+	if r.Recovery.AckWait > 0 { // else nobody counted
+		s.Recovery.AckWait = r.Recovery.AckWait
+		s.Recovery.Orders += r.Recovery.Orders
+		s.Recovery.InTime += r.Recovery.InTime
 	}
 }
 
@@ -116,6 +124,14 @@ func addUp(from io.Reader) (map[string]*sums, controls, error) {
 		all[key].add(&r)
 	}
 	return all, naive, lines.Err()
+}
+
+// share is how many orders were taken up in time.
+func share(r rig.Recovery) string {
+	if r.Orders == 0 {
+		return "not counted"
+	}
+	return fmt.Sprintf("%.2f %% of %d", 100*float64(r.InTime)/float64(r.Orders), r.Orders)
 }
 
 // bound is what none in n independent trials shows of the rate, with 95 % confidence.
@@ -185,7 +201,13 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 	zero("acknowledged and gone", func(s *sums) int { return s.Unkept })
 	for _, provider := range rig.Providers() {
 		count("the operator's, "+provider, func(s *sums) int { return s.Operator[provider] })
+		for _, why := range slices.Sorted(maps.Keys(total.Why)) {
+			if code, is := strings.CutPrefix(why, provider+" "); is {
+				count("since it is told why: "+code, func(s *sums) int { return s.Why[why] })
+			}
+		}
 	}
+	row("next event within ACK_WAIT + 1 s of a death", func(s *sums) string { return share(s.Recovery) })
 	count("runs in which any invariant broke", func(s *sums) int { return len(s.broken) })
 	row("hours", func(s *sums) string { return fmt.Sprintf("%.1f", float64(s.Seconds)/3600) })
 	t.Render()

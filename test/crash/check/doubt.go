@@ -41,6 +41,17 @@ func honest(v *view, say tell) (looked int) {
 	return looked
 }
 
+// Parked counts the orders that ended as the operator's, by provider and code.
+func Parked(h *History) map[string]int {
+	all := map[string]int{}
+	for _, s := range newView(h).ordered() {
+		if last := s.last(); last != nil && last.parked() {
+			all[s.order.Provider+" "+last.code()]++
+		}
+	}
+	return all
+}
+
 // deadly is how many deaths of its workers it takes before an order is set
 // aside: two until it is worked on apart from all others, and the three of the
 // contract. None of them panics here, which would be known at once.

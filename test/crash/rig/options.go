@@ -122,7 +122,7 @@ func either[T comparable](v, otherwise T) T {
 func (o *Options) times() map[string]string {
 	t := func(tenths int) string { return (o.Timeout * time.Duration(tenths) / 10).String() }
 	env := map[string]string{
-		"LEASE": t(15), "ACK_WAIT": t(25), "POLL_FIRST": t(1), "POLL_MAX": t(10), "ABSENCE_WAIT": t(40), "HOLD_DOWN": t(200),
+		"LEASE": t(15), "ACK_WAIT": o.ackWait().String(), "POLL_FIRST": t(1), "POLL_MAX": t(10), "ABSENCE_WAIT": t(40), "HOLD_DOWN": t(200),
 		"BLOCKED_MAX": "5m", "DRAIN_TIMEOUT": t(30),
 	}
 	for _, p := range Providers() {
@@ -130,6 +130,9 @@ func (o *Options) times() map[string]string {
 	}
 	return env
 }
+
+// ackWait is after how long a message is delivered again whose worker died.
+func (o *Options) ackWait() time.Duration { return o.Timeout * 25 / 10 }
 
 // lease is how long an intent lasts.
 func (o *Options) lease() time.Duration { return o.Timeout * 15 / 10 }

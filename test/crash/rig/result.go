@@ -46,6 +46,8 @@ type Result struct {
 	Wrong       int            `json:"wrong"`  // not as told, or another sum
 	Unkept      int            `json:"unkept"` // acknowledged or read, and gone from the ledger or from a copy of it
 	Operator    map[string]int `json:"operator"`
+	// Why counts the operator's orders by provider and code: "skinsback no_answer".
+	Why map[string]int `json:"why,omitempty"`
 	// Healed is how long after the last fault the last order ended, in seconds.
 	Healed int `json:"healed"`
 	// Recovery is from a worker's death to the next event of an order that it
@@ -59,20 +61,30 @@ type Result struct {
 	Report *check.Report `json:"-"`
 }
 
-// Recovery is a distribution of waits.
+// Recovery is a distribution of waits, in milliseconds.
 type Recovery struct {
 	Orders int   `json:"orders"`
 	P50    int64 `json:"p50"`
 	P99    int64 `json:"p99"`
 	Max    int64 `json:"max"`
+	// AckWait is the ACK_WAIT of the run, and InTime how many waited at most a
+	// second longer than that. Lines from before these were counted have neither.
+	AckWait int64 `json:"ack_wait,omitempty"`
+	InTime  int   `json:"in_time,omitempty"`
 }
 
-func recovery(waits []time.Duration) Recovery {
+// NewRecovery counts waits, which it sorts.
+func NewRecovery(waits []time.Duration, ackWait time.Duration) Recovery {
 	n := len(waits)
 	if n == 0 {
 		return Recovery{}
 	}
-	return Recovery{n, waits[n/2].Milliseconds(), waits[(n*99)/100].Milliseconds(), waits[n-1].Milliseconds()}
+	slices.Sort(waits)
+	late, _ := slices.BinarySearch(waits, ackWait+time.Second+1)
+	return Recovery{
+		Orders: n, P50: waits[n/2].Milliseconds(), P99: waits[(n*99)/100].Milliseconds(), Max: waits[n-1].Milliseconds(),
+		AckWait: ackWait.Milliseconds(), InTime: late,
+	}
 }
 
 // String is what a table shows.
@@ -95,13 +107,13 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 		LeaderKills: j.Noted(check.Killed, leaderNote), StepDowns: j.Noted(check.Troubled, stepDownNote), Isolations: j.Noted(check.Troubled, isolatedNote),
 		Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(),
 		Deaths: j.Count(check.Killed, "nats-server") + j.Suicides(), ServerKills: r.fleet.serverKills(), Pauses: j.Count(check.Stopped), Ends: j.Count(check.Ended),
-		NodeDeeds: r.nodeDeeds, Callbacks: len(h.Hooks), Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+		NodeDeeds: r.nodeDeeds, Callbacks: len(h.Hooks), Operator: map[string]int{}, Why: check.Parked(h), Broken: map[string]int{}, Report: report,
 		BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 		Wrong:  len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
 		Unkept: len(report.Of("I5").Findings),
 	}
 	alone, disturbed := check.Recoveries(h)
-	res.Recovery, res.Disturbed = recovery(alone), recovery(disturbed)
+	res.Recovery, res.Disturbed = NewRecovery(alone, r.ackWait()), NewRecovery(disturbed, r.ackWait())
 	if !h.Settled.IsZero() {
 		res.Healed = int(h.Settled.Sub(h.Healed).Seconds())
 	}
@@ -230,7 +242,7 @@ func (r *Result) Write(w io.Writer) {
 		{"lost", r.Lost, bound(r.Lost, deaths)},
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, deaths)},
 		{"acknowledged and gone", r.Unkept, bound(r.Unkept, deaths)},
-		{"the operator's", states(r.Operator), ""},
+		{"the operator's", states(r.Operator), states(r.Why)},
 		{"orders in hand at a death", r.Recovery.Orders, r.Recovery.String()},
 		{"the same, more breaking meanwhile", r.Disturbed.Orders, r.Disturbed.String()},
 		{"last order after the last fault", fmt.Sprintf("%ds", r.Healed), fmt.Sprintf("whole run %ds", r.Seconds)},

@@ -28,7 +28,7 @@ func Times(o Options) map[string]string { return o.times() }
 // placed them.
 func Recover(events []check.Message, deaths map[string]time.Time) *Result {
 	r := &Result{}
-	r.recover(&check.History{Streams: map[string][]check.Message{"EVENTS": events}}, deaths)
+	r.recover(&check.History{Streams: map[string][]check.Message{"EVENTS": events}}, deaths, 900*time.Millisecond)
 	return r
 }
 

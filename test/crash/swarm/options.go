@@ -82,7 +82,7 @@ var rate = check.Rate{Requests: 20000, Window: 10 * time.Second}
 func (o *Options) times() map[string]string {
 	t := func(tenths int) string { return (o.Timeout * time.Duration(tenths) / 10).String() }
 	env := map[string]string{
-		"LEASE": t(13), "ACK_WAIT": t(18), "POLL_FIRST": t(5), "POLL_MAX": t(25), "ABSENCE_WAIT": t(60), "HOLD_DOWN": t(200),
+		"LEASE": t(13), "ACK_WAIT": o.ackWait().String(), "POLL_FIRST": t(5), "POLL_MAX": t(25), "ABSENCE_WAIT": t(60), "HOLD_DOWN": t(200),
 		"BLOCKED_MAX": "5m",
 		// The dead are given this long to notice that nothing works any more.
 		"DRAIN_TIMEOUT": t(5),
@@ -92,6 +92,9 @@ func (o *Options) times() map[string]string {
 	}
 	return env
 }
+
+// ackWait is after how long a message is delivered again whose worker died.
+func (o *Options) ackWait() time.Duration { return o.Timeout * 18 / 10 }
 
 // lateFor is the longest time for which an answer can come late once nothing
 // dies any more: all that was under way has met its deadline, was delivered

@@ -54,7 +54,7 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 		Result: rig.Result{
 			Form: form, Time: time.Now().UTC(), Commit: r.Commit, Seed: r.Seed, Seconds: int(took.Seconds()),
 			Orders: len(h.Orders), Events: len(h.Streams["EVENTS"]), States: r.up.states(), Deaths: j.Count(check.Killed),
-			Operator: map[string]int{}, Broken: map[string]int{}, Report: report,
+			Operator: map[string]int{}, Why: check.Parked(h), Broken: map[string]int{}, Report: report,
 			BoughtTwice: len(report.Of("I1").Findings), Lost: len(report.Of("I2").Findings),
 			Wrong: len(report.Of("I2b").Findings) + len(report.Of("I13").Findings),
 		},
@@ -97,14 +97,14 @@ func (r *run) result(report *check.Report, took time.Duration) *Result {
 	r.fleet.mu.Lock()
 	res.Late = r.fleet.late
 	r.fleet.mu.Unlock()
-	res.recover(h, r.fleet.deaths())
+	res.recover(h, r.fleet.deaths(), r.ackWait())
 	return res
 }
 
 // recover measures how long orders waited that a life had placed and not yet
 // answered for when it died: to their next event, more deaths of those who took
 // over included.
-func (r *Result) recover(h *check.History, deaths map[string]time.Time) {
+func (r *Result) recover(h *check.History, deaths map[string]time.Time, ackWait time.Duration) {
 	type intent struct {
 		owner  string
 		stored time.Time
@@ -139,10 +139,7 @@ func (r *Result) recover(h *check.History, deaths map[string]time.Time) {
 		}
 	}
 	r.InDoubt, r.DoubtOrders = len(lives), len(waits)
-	if n := len(waits); n > 0 {
-		slices.Sort(waits)
-		r.Recovery = rig.Recovery{Orders: n, P50: waits[n/2].Milliseconds(), P99: waits[n*99/100].Milliseconds(), Max: waits[n-1].Milliseconds()}
-	}
+	r.Recovery = rig.NewRecovery(waits, ackWait)
 }
 
 // Append adds the result to a file of results.
@@ -173,11 +170,11 @@ func (r *Result) Write(w io.Writer) {
 		{"deaths", r.Deaths, fmt.Sprintf("of dispatchers %d; %d programs ended by themselves", r.Dispatchers, r.Exits)},
 		{"deaths in a second", r.Deaths / r.LoadSeconds, counts(r.Points)},
 		{"deaths between intent and outcome", r.InDoubt, fmt.Sprintf("with %d intents; %d more were given up whose owner lived", r.DoubtOrders, r.Slow)},
-		{"next event after", fmt.Sprintf("%d ms", r.Recovery.P50), fmt.Sprintf("p50; p99 %d ms, longest %d ms", r.Recovery.P99, r.Recovery.Max)},
+		{"next event after", fmt.Sprintf("%d ms", r.Recovery.P50), fmt.Sprintf("p50; p99 %d ms, longest %d ms; %d of %d within ack wait + 1 s", r.Recovery.P99, r.Recovery.Max, r.Recovery.InTime, r.Recovery.Orders)},
 		{"bought twice", r.BoughtTwice, bound(r.BoughtTwice, r.Deaths)},
 		{"lost", r.Lost, bound(r.Lost, r.Deaths)},
 		{"wrong amount or untrue", r.Wrong, bound(r.Wrong, r.Deaths)},
-		{"the operator's", sum(r.Operator), counts(r.Operator)},
+		{"the operator's", sum(r.Operator), counts(r.Why)},
 		{"spoilt requests", r.Spoilt, ""},
 		{"processor seconds", r.CPU + r.ServerCPU, fmt.Sprintf("in %ds of load: programs and shops %d, NATS server %d", r.LoadSeconds, r.CPU, r.ServerCPU)},
 		{"the dead still tried", r.Late.Dials + r.Late.Writes, fmt.Sprintf("%d dials, %d writes; %d reads were lost, %d lines dropped", r.Late.Dials, r.Late.Writes, r.Late.Reads, r.Late.Lines)},

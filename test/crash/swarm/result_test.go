@@ -31,7 +31,7 @@ func TestRecover_CountsTheIntentsWhoseOwnerDiedBeforeTheirAnswer(t *testing.T) {
 	if got.InDoubt != 1 || got.DoubtOrders != 2 || got.Slow != 1 {
 		t.Errorf("%d deaths left %d intents, and %d were of the slow; want 1, 2 and 1", got.InDoubt, got.DoubtOrders, got.Slow)
 	}
-	if want := (rig.Recovery{Orders: 2, P50: 400, P99: 400, Max: 400}); got.Recovery != want {
+	if want := (rig.Recovery{Orders: 2, P50: 400, P99: 400, Max: 400, AckWait: 900, InTime: 2}); got.Recovery != want {
 		t.Errorf("recovered in %+v, want %+v", got.Recovery, want)
 	}
 }
