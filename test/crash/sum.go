@@ -214,7 +214,12 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 	if naive.runs > 0 {
 		fmt.Fprintf(w, "negative control: the naive worker was caught in %d of %d runs, with %d orders bought twice\n", naive.caught, naive.runs, naive.twice)
 	}
-	if n := again(columns[:len(columns)-1]); n > 0 {
+	return judge(w, columns[:len(columns)-1], total, naive)
+}
+
+// judge says what the table does not show, and what was broken.
+func judge(w io.Writer, forms []*sums, total *sums, naive controls) error {
+	if n := again(forms); n > 0 {
 		fmt.Fprintf(w, "%d runs had the seed of an earlier one of their form: the same orders, other moments\n", n)
 	}
 	for _, b := range total.broken {

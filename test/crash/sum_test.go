@@ -45,7 +45,7 @@ func TestSum_AddsUpEachFormAndAll(t *testing.T) {
 	t.Parallel()
 	text, err := summed(t,
 		rig.Result{Seed: 1, Orders: 100, Deaths: 20, ServerKills: 5, Operator: map[string]int{"balancesteam": 3}},
-		rig.Result{Seed: 2, Nodes: 1, Orders: 200, Deaths: 20, ServerKills: 5, Operator: map[string]int{"balancesteam": 4}, Why: map[string]int{"balancesteam no_answer": 4}, Recovery: rig.Recovery{Orders: 8, AckWait: 900, InTime: 6}},
+		rig.Result{Seed: 2, Nodes: 1, Orders: 200, Deaths: 20, ServerKills: 5, Operator: map[string]int{"balancesteam": 4}, Why: map[string]int{"balancesteam topup no_answer": 4}, Recovery: rig.Recovery{Orders: 8, AckWait: 900, InTime: 6}},
 		rig.Result{Seed: 1, Nodes: 3, Orders: 1000, Deaths: 200, ServerKills: 50, LeaderKills: 30, Operator: map[string]int{"gamesdrop": 1}, Recovery: rig.Recovery{Orders: 7}},
 		rig.Result{Seed: 1, Form: "directed", Nodes: 1, Orders: 10, Deaths: 10},
 		rig.Result{Seed: 9, Naive: "balancesteam", Orders: 400, BoughtTwice: 7, Broken: map[string]int{"I1": 7}},
@@ -60,7 +60,7 @@ func TestSum_AddsUpEachFormAndAll(t *testing.T) {
 		"kills of NATS servers":                       "10 50 0 60",
 		"of these, of leaders":                        "0 30 0 30",
 		"the operator's, balancesteam":                "7 0 0 7",
-		"since it is told why: no_answer":             "4 0 0 4",
+		"since it is told why: topup no_answer":       "4 0 0 4",
 		"next event within ACK_WAIT + 1 s of a death": "75.00 % of 8 not counted not counted 75.00 % of 8",
 		"bought twice":                                "0 (below 0.06 of the deaths) 0 (below 0.01 of the deaths) 0 (below 0.3 of the deaths) 0 (below 0.01 of the deaths)",
 		"runs in which any invariant broke":           "0 0 0 0",

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -497,5 +498,18 @@ func TestRecoveries_AreFromTheOwnersDeathToTheNextEvent(t *testing.T) {
 	}
 	if diff := cmp.Diff([]time.Duration{3 * time.Second, 4500 * time.Millisecond}, disturbed); diff != "" {
 		t.Errorf("disturbed (-want +got):\n%s", diff)
+	}
+}
+
+func TestParked_CountsTheOperatorsOrdersByKindAndCode(t *testing.T) {
+	t.Parallel()
+	s := newScene()
+	for _, id := range []string{"n1", "n2"} {
+		s.ordered(id, "exchanger", "partner_payout")
+		s.event(16, id, "unresolved", fields{"needs_operator": true, "error": fields{"code": "no_answer"}})
+	}
+	s.event(17, "n2", "succeeded")
+	if got, want := check.Parked(s.History), map[string]int{"exchanger partner_payout no_answer": 1}; !maps.Equal(got, want) {
+		t.Errorf("parked: %v, want %v", got, want)
 	}
 }

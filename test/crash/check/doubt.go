@@ -41,12 +41,13 @@ func honest(v *view, say tell) (looked int) {
 	return looked
 }
 
-// Parked counts the orders that ended as the operator's, by provider and code.
+// Parked counts the orders that ended as the operator's, by provider, kind and code:
+// "exchanger partner_payout no_answer".
 func Parked(h *History) map[string]int {
 	all := map[string]int{}
 	for _, s := range newView(h).ordered() {
 		if last := s.last(); last != nil && last.parked() {
-			all[s.order.Provider+" "+last.code()]++
+			all[s.order.Provider+" "+s.order.Kind+" "+last.code()]++
 		}
 	}
 	return all

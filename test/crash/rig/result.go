@@ -46,7 +46,8 @@ type Result struct {
 	Wrong       int            `json:"wrong"`  // not as told, or another sum
 	Unkept      int            `json:"unkept"` // acknowledged or read, and gone from the ledger or from a copy of it
 	Operator    map[string]int `json:"operator"`
-	// Why counts the operator's orders by provider and code: "skinsback no_answer".
+	// Why counts the operator's orders by provider, kind and code:
+	// "exchanger partner_payout no_answer".
 	Why map[string]int `json:"why,omitempty"`
 	// Healed is how long after the last fault the last order ended, in seconds.
 	Healed int `json:"healed"`
