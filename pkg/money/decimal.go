@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -96,20 +97,68 @@ func (d Decimal) Neg() Decimal { return Decimal{d: d.d.Neg()} }
 
 // Places returns the number of digits after the point that the number needs.
 func (d Decimal) Places() int {
-	_, frac, found := strings.Cut(d.d.String(), ".")
-	if !found {
-		return 0
+	if _, scale, ok := d.short(0); ok {
+		return scale
 	}
+	_, frac, _ := strings.Cut(d.d.String(), ".")
 	return len(frac)
 }
 
 // String renders the number without trailing zeros: "560.1".
-func (d Decimal) String() string { return d.d.String() }
+func (d Decimal) String() string {
+	if n, scale, ok := d.short(0); ok {
+		return plainText(n, scale, 0)
+	}
+	return d.d.String()
+}
 
 // Fixed renders the number with at least the given number of places, and with
 // more where it needs them; it never rounds. Fixed(2) of 560.1 is "560.10".
 func (d Decimal) Fixed(places int) string {
+	if n, scale, ok := d.short(places); ok {
+		return plainText(n, scale, places)
+	}
 	return d.d.StringFixed(int32(max(places, d.Places()))) //nolint:gosec // both are below 40
+}
+
+// short is the number as n·10^-scale without trailing zeros beyond the given
+// places, if it is one of those that fit: all but a few. The library writes them
+// by long division, on more stack than a fresh goroutine has.
+func (d Decimal) short(places int) (n int64, scale int, ok bool) {
+	scale = -int(d.d.Exponent())
+	if scale < 0 || scale > maxPlaces || d.d.NumDigits() > maxPlaces {
+		return 0, 0, false
+	}
+	n = d.d.CoefficientInt64()
+	for scale > max(places, 0) && n%10 == 0 {
+		n, scale = n/10, scale-1
+	}
+	return n, scale, true
+}
+
+// plainText writes n·10^-scale with at least the given places. Neither n nor
+// 10^scale has more than 19 digits, so that nothing here overflows.
+func plainText(n int64, scale, places int) string {
+	unit := int64(1)
+	for range scale {
+		unit *= 10
+	}
+	b := make([]byte, 0, 48)
+	if n < 0 {
+		b, n = append(b, '-'), -n
+	}
+	b = strconv.AppendInt(b, n/unit, 10)
+	if scale > 0 {
+		point := len(b)
+		b = strconv.AppendInt(b, unit+n%unit, 10) // the unit keeps leading zeros
+		b[point] = '.'
+	} else if places > 0 {
+		b = append(b, '.')
+	}
+	for ; scale < places; scale++ {
+		b = append(b, '0')
+	}
+	return string(b)
 }
 
 // MarshalJSON writes a JSON string.
