@@ -125,11 +125,16 @@ func (u *upstream) ask(ctx context.Context, p *plan, what string) {
 	u.publish(ctx, "orders."+p.Tenant+"."+what, fmt.Appendf(nil, `{"v":1,"id":%q}`, p.ID))
 }
 
-// contradict hands in other content under ids that are used by now.
+// contradict hands in other content under ids that are used: an event of theirs
+// was read. Of two contents of which neither was accepted yet the later may be
+// the order, where the dispatcher that had the other in hand has died.
 func (u *upstream) contradict(ctx context.Context) {
 	for _, p := range u.plans {
 		if !p.conflict {
 			continue
+		}
+		if !u.await(ctx, func() bool { return u.orders[p.Key()].state != "" }) {
+			return // its time is over, and it is missed
 		}
 		_, tries := u.publish(ctx, "orders."+p.Tenant+".submit", p.contrary())
 		u.mu.Lock()
