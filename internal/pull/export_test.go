@@ -1,6 +1,11 @@
 package pull
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
 
 // Heartbeat is how often the server says that a request stands.
 const Heartbeat = heartbeat
@@ -14,4 +19,9 @@ func AskedAfter(asked int, silence time.Duration) int {
 	s := &source{asked: asked, heard: now.Add(-silence)}
 	s.forgetIfSilent(now)
 	return s.asked
+}
+
+// Join takes a message in, as what the server delivers is taken.
+func (l *Line) Join(open context.Context, msg jetstream.Msg, handle func(jetstream.Msg)) {
+	l.join(open, msg, handle)
 }

@@ -20,16 +20,18 @@ type Hand struct {
 // Go runs work on a message that is in hand until work returns.
 func (h *Hand) Go(msg jetstream.Msg, work func()) {
 	h.add(msg)
-	h.busy.Go(func() {
+	go func() {
 		defer h.remove(msg)
 		work()
-	})
+	}()
 }
 
 // Wait returns when nothing is in hand any more.
 func (h *Hand) Wait() { h.busy.Wait() }
 
+// add takes a message in hand, until remove.
 func (h *Hand) add(m jetstream.Msg) {
+	h.busy.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.msgs == nil {
@@ -39,6 +41,7 @@ func (h *Hand) add(m jetstream.Msg) {
 }
 
 func (h *Hand) remove(m jetstream.Msg) {
+	defer h.busy.Done()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.msgs, m)

@@ -19,6 +19,14 @@ type Line struct {
 	held    atomic.Int64 // waiting, or being handled
 	freed   chan struct{}
 	waiting sync.WaitGroup
+	idle    chan turn // to goroutines that have handled a message before
+}
+
+// turn is a message that is taken in, and what becomes of it.
+type turn struct {
+	open   context.Context // nothing is begun when it has ended
+	msg    jetstream.Msg
+	handle func(jetstream.Msg)
 }
 
 // NewLine makes a line whose messages go into hand, atOnce of them being
@@ -27,7 +35,7 @@ func NewLine(hand *Hand, atOnce int) *Line {
 	atOnce = max(atOnce, 1)
 	return &Line{
 		hand: hand, slots: make(chan struct{}, atOnce), express: make(chan struct{}, atOnce), room: 2 * atOnce,
-		passes: func(string) bool { return false }, freed: make(chan struct{}, 1),
+		passes: func(string) bool { return false }, freed: make(chan struct{}, 1), idle: make(chan turn),
 	}
 }
 
@@ -71,25 +79,50 @@ func (l *Line) wanted(asked int) int {
 func (l *Line) join(open context.Context, msg jetstream.Msg, handle func(jetstream.Msg)) {
 	l.held.Add(1)
 	l.waiting.Add(1)
-	l.hand.Go(msg, func() {
-		defer l.free()
-		slots := l.slots
-		if l.passes(msg.Subject()) {
-			slots = l.express
-		}
-		entered := enter(open, slots)
-		if !entered {
-			// A lost word costs the ack wait, nothing else. It is said before anybody
-			// who waits for this may close the connection.
-			_ = msg.Nak()
-		}
-		l.waiting.Done()
-		if !entered {
+	l.hand.add(msg)
+	t := turn{open, msg, handle}
+	select {
+	case l.idle <- t:
+	default:
+		go l.serve(t)
+	}
+}
+
+// serve takes turns until reading has ended. A goroutine that stays has the
+// stack that a message needs; each new one would make it grow again, bit by bit.
+// There are never more than messages were held at one time.
+func (l *Line) serve(t turn) {
+	for {
+		l.take(t)
+		t = turn{open: t.open} // who waits keeps no message alive
+		select {
+		case t = <-l.idle:
+		case <-t.open.Done():
 			return
 		}
-		defer func() { <-slots }()
-		handle(msg)
-	})
+	}
+}
+
+// take waits for a slot and handles the message, or gives it back.
+func (l *Line) take(t turn) {
+	defer l.hand.remove(t.msg)
+	defer l.free()
+	slots := l.slots
+	if l.passes(t.msg.Subject()) {
+		slots = l.express
+	}
+	entered := enter(t.open, slots)
+	if !entered {
+		// A lost word costs the ack wait, nothing else. It is said before anybody
+		// who waits for this may close the connection.
+		_ = t.msg.Nak()
+	}
+	l.waiting.Done()
+	if !entered {
+		return
+	}
+	defer func() { <-slots }()
+	t.handle(t.msg)
 }
 
 // free says that there is room for one more.
