@@ -27,6 +27,7 @@ type bareTask struct {
 	NATS     string `json:"nats"`
 	Shop     string `json:"shop"`
 	InFlight int    `json:"in_flight"`
+	Requests int    `json:"requests,omitempty"` // to the shop for an order, where that differs
 }
 
 // bare is the loop that a careful programmer would write in an afternoon:
@@ -57,16 +58,21 @@ func (bare) number(subject string) (int, bool) {
 }
 
 func (bare) start(ctx context.Context, s *stage) error {
-	for _, c := range []jetstream.StreamConfig{
+	return s.loop(ctx, roleBareDispatcher, roleBareWorker, bareTask{})
+}
+
+// loop makes the streams of a loop, and some more, and starts its two steps.
+func (s *stage) loop(ctx context.Context, first, second role, t bareTask, more ...jetstream.StreamConfig) error {
+	for _, c := range append([]jetstream.StreamConfig{
 		{Name: bareOrders, Subjects: []string{"orders.*"}, Retention: jetstream.WorkQueuePolicy},
 		{Name: bareCommands, Subjects: []string{"commands.*"}, Retention: jetstream.WorkQueuePolicy},
-		{Name: bareEvents, Subjects: []string{"events.*.*"}},
-	} {
+		{Name: bareEvents, Subjects: []string{"events.*.*"}, AllowDirect: true},
+	}, more...) {
 		c.Replicas = s.mode.nodes()
 		if _, err := s.js.CreateStream(ctx, c); err != nil {
 			return fmt.Errorf("stream %s: %w", c.Name, err)
 		}
-		if c.Name == bareEvents {
+		if c.Retention != jetstream.WorkQueuePolicy {
 			continue
 		}
 		config := jetstream.ConsumerConfig{Durable: bareConsumer, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 10_000}
@@ -74,8 +80,9 @@ func (bare) start(ctx context.Context, s *stage) error {
 			return fmt.Errorf("consumer of %s: %w", c.Name, err)
 		}
 	}
-	for _, r := range []role{roleBareDispatcher, roleBareWorker} {
-		p, err := s.spawn(string(r), task{Role: r, Bare: bareTask{NATS: addresses(s.nodes), Shop: s.shop.url, InFlight: s.o.InFlight}})
+	t.NATS, t.Shop, t.InFlight = addresses(s.nodes), s.shop.url, s.o.InFlight
+	for _, r := range []role{first, second} {
+		p, err := s.spawn(string(r), task{Role: r, Bare: t})
 		if err != nil {
 			return err
 		}

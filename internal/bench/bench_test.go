@@ -64,6 +64,34 @@ func TestRun_MeasuresBothSidesInProcessesOnFewOrders(t *testing.T) {
 	}
 }
 
+// The floor is worth nothing where it does less than it says: it must store as
+// much as the pipeline does, and ask the shop as often.
+func TestRun_TheFloorStoresAndAsksAsMuchAsThePipeline(t *testing.T) {
+	t.Parallel()
+	for _, kind := range bench.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			o := few(t, kind)
+			o.Floor = true
+			r, err := bench.Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Results) != 3 || r.Results[1].Job != "same messages" {
+				t.Fatalf("%+v", r.Results)
+			}
+			floor, ours := r.Results[1].Median, r.Results[2].Median
+			if least := map[messages.Kind]float64{messages.Topup: 2, messages.Deposit: 1}[kind]; floor.Requests != least {
+				t.Errorf("%f requests for an order, not %f", floor.Requests, least)
+			}
+			if share := floor.EventBytes / ours.EventBytes; share < 0.7 || share > 1.1 {
+				t.Errorf("events of %f bytes for an order, those of the pipeline are %f", floor.EventBytes, ours.EventBytes)
+			}
+			shown(t, r)
+		})
+	}
+}
+
 func TestRun_AtARateThatWasAskedForTheSameLoadStaysThatOfTheBareLoop(t *testing.T) {
 	t.Parallel()
 	o := few(t, messages.Topup)

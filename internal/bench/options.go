@@ -55,7 +55,10 @@ type Options struct {
 	Rounds  int
 	Modes   []Mode
 	Workers []int // replicas of the worker: each number is measured
-	Kind    messages.Kind
+	// Floor measures as well a loop that stores the same messages as the pipeline,
+	// and does nothing else.
+	Floor bool
+	Kind  messages.Kind
 	// Rate is the load under which latency is measured; 0 is 30 % of what was
 	// reached in the same round.
 	Rate     float64

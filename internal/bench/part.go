@@ -26,6 +26,8 @@ const (
 	roleSkinsBack      role = "worker-skinsback"
 	roleBareDispatcher role = "bare-dispatcher"
 	roleBareWorker     role = "bare-worker"
+	roleFloorAccept    role = "floor-dispatcher"
+	roleFloorPlace     role = "floor-worker"
 )
 
 // task is all that such a process is told.
@@ -85,6 +87,10 @@ func (t task) do() int {
 		return serve(t.Bare.dispatch())
 	case roleBareWorker:
 		return serve(t.Bare.work())
+	case roleFloorAccept:
+		return serve(t.Bare.accept())
+	case roleFloorPlace:
+		return serve(t.Bare.place())
 	}
 	return fail(fmt.Errorf("there is no part %q", t.Role))
 }

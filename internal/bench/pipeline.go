@@ -28,7 +28,7 @@ type pipeline struct {
 	replicas int
 }
 
-func (p pipeline) name() string { return "beltline" }
+func (p pipeline) name() string { return ours }
 
 func (p pipeline) workers() int { return p.replicas }
 

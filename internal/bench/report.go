@@ -151,7 +151,7 @@ func (r Report) scaling(w io.Writer) {
 	t.AppendHeader(table.Row{"workers", "mode", "burn-down", "of the first", "steady", "of the first", "CPU s per 1,000"})
 	first := map[Mode]Figures{}
 	for _, x := range r.Results {
-		if x.Job == BareLoop {
+		if x.Job != ours {
 			continue
 		}
 		base, known := first[x.Mode]

@@ -12,6 +12,9 @@ import (
 // BareLoop is the name of the job that everything is compared with.
 const BareLoop = "bare loop"
 
+// ours is the name of the pipeline among the jobs.
+const ours = "beltline"
+
 // Result is what one job has reached in one mode.
 type Result struct {
 	Mode    Mode      `json:"mode"`
@@ -53,6 +56,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 // the others follows from what it reaches.
 func (o Options) jobs() []job {
 	all := []job{bare{}}
+	if o.Floor {
+		all = append(all, floor{})
+	}
 	for _, n := range o.Workers {
 		all = append(all, pipeline{kind: o.Kind, replicas: n})
 	}
@@ -110,7 +116,7 @@ func (o Options) once(ctx context.Context, m Mode, j job, bareRate float64) (f F
 
 // title is the job in words.
 func (r Result) title() string {
-	if r.Job == BareLoop {
+	if r.Job != ours {
 		return r.Job
 	}
 	return fmt.Sprintf("%s, %d %s", r.Job, r.Workers, strings.TrimSuffix("workers", map[bool]string{true: "s"}[r.Workers == 1]))

@@ -19,6 +19,7 @@ type benchCommand struct {
 	Mode     []string      `name:"mode" sep:"," placeholder:"MODE" help:"one-always, one-default or three-always; may be repeated. Without it all three are measured."`
 	Workers  []int         `name:"workers" sep:"," default:"1" help:"Replicas of the worker; each number is measured, as in 1,2,4."`
 	Kind     string        `name:"kind" default:"topup" help:"Kind of the orders: topup or deposit."`
+	Floor    bool          `name:"floor" help:"Measure as well a loop that stores the same messages as the pipeline, of the same size, and does nothing else."`
 	Rate     float64       `name:"rate" help:"Orders a second under which latency is measured, instead of 30 % of what was reached."`
 	Latency  time.Duration `name:"latency" default:"8s" help:"How long each measurement of latency takes."`
 	InFlight int           `name:"in-flight" default:"64" help:"Messages in work at one time, in each program of both sides."`
@@ -39,6 +40,8 @@ func (*benchCommand) Help() string {
 		"CPU and allocations are of the steady part, without upstream's own; allocations are of dispatcher and workers. Bytes are of all orders, on each node. " +
 		"The targets are those that this project has set itself, as ratios to the bare loop of the same round; shown is the median of the rounds' ratios. " +
 		"What other programs computed meanwhile, and how fast the raw disk synced before, say how quiet the machine was.\n\n" +
+		"--floor shows how much of the difference lies in the messages, and how much in what the pipeline does with them: a loop that stores an order's three events, " +
+		"each as long as ours and by compare-and-set, its command and its permits, each by itself, has the events followed twice, and neither reads, checks nor recovers anything.\n\n" +
 		"topup is final at once, and costs two requests, because the login is checked before it is paid for; deposit costs one, as the bare loop's purchase does, " +
 		"its result is action_required, and it leaves a timer behind.\n\n" +
 		"An order that is missing, or that the shop's books do not hold exactly once, is an error. CPU is measured on Linux only.\n\n" +
@@ -47,6 +50,7 @@ func (*benchCommand) Help() string {
 		"Examples:\n\n" +
 		"  beltline bench\n" +
 		"  beltline bench --orders 2000 --rounds 1 --mode one-always\n" +
+		"  beltline bench --mode one-default --floor\n" +
 		"  beltline bench --mode one-default --workers 1,2,4 -o json\n" +
 		"  beltline bench --mode one-always --profile profiles"
 }
@@ -70,7 +74,7 @@ func (c *benchCommand) Check(f *app.Faults) {
 
 func (c *benchCommand) options() bench.Options {
 	o := bench.Options{
-		Orders: c.Orders, Rounds: c.Rounds, Modes: bench.Modes(), Workers: c.Workers, Kind: messages.Kind(c.Kind),
+		Orders: c.Orders, Rounds: c.Rounds, Modes: bench.Modes(), Workers: c.Workers, Kind: messages.Kind(c.Kind), Floor: c.Floor,
 		Rate: c.Rate, Latency: c.Latency, InFlight: c.InFlight, Dir: c.Dir,
 	}
 	if len(c.Mode) > 0 {
