@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 
@@ -61,48 +60,75 @@ func checkJSON(body []byte) error {
 
 // level is one open object or array.
 type level struct {
-	keys    map[string]bool // nil for an array
+	object  bool
 	wantKey bool
+	keys    keys
 }
 
 // checkKeys looks for duplicate keys in valid JSON. It keeps its own stack:
 // the depth of an answer must not be the depth of our calls.
 func checkKeys(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var open []level
+	words := valid{string(body)}
+	open := make([]level, 0, 4)
 	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+		word, err := words.next()
 		if err != nil {
-			return errors.New("the answer is not valid JSON")
+			return nil // it is the end
 		}
-		switch token {
-		case json.Delim('{'):
-			open = append(open, level{keys: map[string]bool{}, wantKey: true})
+		switch word.kind {
+		case '{', '[':
+			open = append(open, level{object: word.kind == '{', wantKey: word.kind == '{'})
 			continue
-		case json.Delim('['):
-			open = append(open, level{})
-			continue
-		case json.Delim('}'), json.Delim(']'):
+		case '}', ']':
 			open = open[:len(open)-1]
 		default:
-			if key, ok := token.(string); ok && len(open) > 0 && open[len(open)-1].wantKey {
+			if len(open) > 0 && open[len(open)-1].wantKey {
 				top := &open[len(open)-1]
-				if top.keys[fold(key)] {
+				if !top.keys.add(word.text) {
 					return errors.New("the answer has a key twice")
 				}
-				top.keys[fold(key)], top.wantKey = true, false
+				top.wantKey = false
 				continue
 			}
 		}
 		// A value has ended: in an object a key comes next.
-		if len(open) > 0 && open[len(open)-1].keys != nil {
-			open[len(open)-1].wantKey = true
+		if len(open) > 0 {
+			open[len(open)-1].wantKey = open[len(open)-1].object
 		}
 	}
+}
+
+// keys are those of one object that have come so far. Most objects have few.
+type keys struct {
+	few  [8]string
+	n    int
+	many map[string]bool // folded, of an object with more
+}
+
+// add notes a key, and reports whether there was none that is held to be equal.
+func (k *keys) add(key string) bool {
+	if k.many == nil {
+		for _, other := range k.few[:k.n] {
+			if strings.EqualFold(other, key) {
+				return false
+			}
+		}
+		if k.n < len(k.few) {
+			k.few[k.n] = key
+			k.n++
+			return true
+		}
+		k.many = map[string]bool{}
+		for _, other := range k.few {
+			k.many[fold(other)] = true
+		}
+	}
+	folded := fold(key)
+	if k.many[folded] {
+		return false
+	}
+	k.many[folded] = true
+	return true
 }
 
 // fold maps keys that encoding/json holds to be equal to one text: it compares

@@ -2,6 +2,7 @@ package providerhttp
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http/httptrace"
 	"time"
@@ -39,4 +40,26 @@ func Unattached(raw net.Conn) net.Conn { return &conn{Conn: raw} }
 // Record exposes the making of a record, without a request.
 func Record(r Request, answer *Response, sealed bool) messages.HTTPRecord {
 	return journal{request: r, method: MethodCreate, sent: time.Now(), over: time.Now(), answer: answer}.record(sealed)
+}
+
+// Words exposes what is read of a body, word by word.
+func Words(body []byte) func() (json.Token, error) {
+	next := tokensOf(body)
+	return func() (json.Token, error) {
+		word, err := next()
+		switch {
+		case err != nil:
+			return nil, err
+		case word.kind == '"':
+			return word.text, nil
+		case word.kind == '0':
+			return json.Number(word.text), nil
+		case word.kind == 't', word.kind == 'f':
+			return word.text == "true", nil
+		case word.kind == 'n':
+			return nil, nil
+		default:
+			return json.Delim(word.kind), nil
+		}
+	}
 }

@@ -119,13 +119,12 @@ type frame struct {
 // jsonOutline reads as far as it can: of an answer that was cut short, what
 // came is told.
 func jsonOutline(body []byte, d *Disclosure, sealed bool) outline {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
+	next := tokensOf(body)
 	var o outline
 	var open []frame
 	add := func(p piece) { o.pieces = append(o.pieces, p) }
 	for {
-		token, err := dec.Token()
+		word, err := next()
 		if err != nil {
 			o.cut = !errors.Is(err, io.EOF) || len(open) > 0
 			return o
@@ -134,9 +133,9 @@ func jsonOutline(body []byte, d *Disclosure, sealed bool) outline {
 		if len(open) > 0 {
 			top = &open[len(open)-1]
 		}
-		if end, ok := token.(json.Delim); ok && (end == '}' || end == ']') {
+		if word.kind == '}' || word.kind == ']' {
 			open = open[:len(open)-1]
-			add(piece{text: string(rune(end))})
+			add(piece{text: word.text})
 			continue
 		}
 		name := ""
@@ -146,37 +145,31 @@ func jsonOutline(body []byte, d *Disclosure, sealed bool) outline {
 			}
 			top.already = true
 			if top.atName {
-				top.name, _ = token.(string)
-				top.atName = false
+				top.name, top.atName = word.text, false
 				add(piece{text: `"` + fieldName(top.name) + `":`, kind: aName})
 				continue
 			}
 			name, top.atName = top.name, top.object
 		}
-		if begin, ok := token.(json.Delim); ok {
-			open = append(open, frame{object: begin == '{', atName: begin == '{', name: name})
-			add(piece{text: string(rune(begin))})
+		if word.kind == '{' || word.kind == '[' {
+			open = append(open, frame{object: word.kind == '{', atName: word.kind == '{', name: name})
+			add(piece{text: word.text})
 			continue
 		}
-		add(scalar(token, d.shows(name, sealed)))
+		add(scalar(word, d.shows(name, sealed)))
 	}
 }
 
 // scalar is a value. True, false and null tell too little to be masked, and a
 // field that is empty may be just what the dispute is about.
-func scalar(token json.Token, shown bool) piece {
-	switch v := token.(type) {
-	case string:
-		return piece{text: v, kind: aValue, shown: shown || v == "", quote: true}
-	case json.Number:
-		return piece{text: v.String(), kind: aValue, shown: shown}
-	case bool:
-		if v {
-			return piece{text: "true"}
-		}
-		return piece{text: "false"}
+func scalar(word token, shown bool) piece {
+	switch word.kind {
+	case '"':
+		return piece{text: word.text, kind: aValue, shown: shown || word.text == "", quote: true}
+	case '0':
+		return piece{text: word.text, kind: aValue, shown: shown}
 	default:
-		return piece{text: "null"}
+		return piece{text: word.text}
 	}
 }
 
