@@ -39,7 +39,7 @@ type answer struct {
 // text returns the text of a JSON string, and "" for anything else.
 func text(raw json.RawMessage) string {
 	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	if !bytes.HasPrefix(raw, []byte(`"`)) || json.Unmarshal(raw, &s) != nil { // an error is not made for each bool
 		return ""
 	}
 	return strings.TrimSpace(s)
