@@ -12,8 +12,8 @@ import (
 const (
 	// countEvery is the time between two counts.
 	countEvery = 15 * time.Second
-	// countAtOnce is how many rows are counted without letting events in between.
-	countAtOnce = 20_000
+	// countAtOnce is how many chunks are counted without letting events in between.
+	countAtOnce = 20
 	// readEach is how many events one count may read to find out whether their
 	// orders need an operator.
 	readEach = 200
@@ -65,7 +65,7 @@ func (c *census) once(ctx context.Context) {
 
 // settle reads the events of orders of which only that tells whether they need
 // an operator.
-func (c *census) settle(ctx context.Context, rows []row) {
+func (c *census) settle(ctx context.Context, rows []seen) {
 	for _, row := range rows {
 		entry, err := c.r.ledger.At(ctx, row.seq)
 		if err != nil {
@@ -89,7 +89,7 @@ type counted struct {
 	orders map[standing]int
 	oldest map[standing]time.Time
 	needy  map[messages.Provider]int
-	unread []row // of which only their event tells whether they need an operator
+	unread []seen // of which only their event tells whether they need an operator
 }
 
 func (c *census) publish(n counted) {
@@ -124,30 +124,59 @@ func (x *index) count() counted {
 func (x *index) countSome(from int, n *counted) (more bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for i := from; i < min(from+countAtOnce, len(x.all)); i++ {
-		r := x.all[i]
-		if r.gone || r.state == "" {
+	for number := from; number < min(from+countAtOnce, len(x.chunks)); number++ {
+		if c := x.chunks[number]; c != nil && n.chunk(c) {
+			n.rows(c, uint32(number)) //nolint:gosec // the number of a chunk
+		}
+	}
+	return from+countAtOnce < len(x.chunks)
+}
+
+// chunk counts the rows of a chunk, and reports whether it must be asked about
+// each: where all orders have ended, nothing more is to be known of them.
+func (n *counted) chunk(c *chunk) (each bool) {
+	for class := range classes {
+		live, k := int(c.live[class]), class.kind()
+		if live == 0 || k.state == untold {
 			continue
 		}
-		p := r.provider
-		if p == "" {
-			p = messages.NoProvider
+		at := k.standing()
+		n.orders[at] += live
+		if k.needs == needsOne {
+			n.needy[at.provider] += live
 		}
-		at := standing{p, r.state}
-		n.orders[at]++
-		switch {
-		case r.needs == needsOne:
-			n.needy[p]++
-		case r.needs == unread && len(n.unread) < readEach:
-			n.unread = append(n.unread, *r)
-		}
-		if r.state.Terminal() {
+		each = each || k.needs == unread || !at.state.Terminal()
+	}
+	return each
+}
+
+// rows looks for the oldest orders that have not ended, and for those whose
+// events must be read.
+func (n *counted) rows(c *chunk, number uint32) {
+	for i := range c.rows {
+		r := &c.rows[i]
+		k := r.class.kind()
+		if r.gone() || k.state == untold {
 			continue
 		}
-		born := time.Unix(0, r.born)
+		if k.needs == unread && len(n.unread) < readEach {
+			n.unread = append(n.unread, seen{*r, number})
+		}
+		at := k.standing()
+		if at.state.Terminal() {
+			continue
+		}
+		born := time.Unix(int64(r.born), 0)
 		if have, ok := n.oldest[at]; !ok || born.Before(have) {
 			n.oldest[at] = born
 		}
 	}
-	return from+countAtOnce < len(x.all)
+}
+
+func (k kind) standing() standing {
+	p := providers[k.provider]
+	if p == "" {
+		p = messages.NoProvider
+	}
+	return standing{p, states[k.state]}
 }

@@ -1,89 +1,74 @@
 package orders
 
 import (
-	"slices"
-	"sort"
-	"strings"
+	"hash/maphash"
 	"sync"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/places"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
-
-// needs is what is known of whether an order needs an operator.
-type needs uint8
-
-const (
-	unread needs = iota // its event must be read to know
-	needsNone
-	needsOne
-)
-
-// row is what the index keeps of an order: where its last event is, and what
-// the subjects of its events tell.
-type row struct {
-	tenant, id string
-	provider   messages.Provider
-	state      messages.Type // "" where no event has told it
-	first      uint64        // sequence of its first event: the order of the list
-	seq        uint64        // of its last event
-	at         int64         // when that was stored, in nanoseconds since 1970
-	born       int64         // when its first event was stored
-	needs      needs
-	late       bool // some late evidence has come: any event may need an operator
-	absent     int  // looks in a row that did not find its event
-	gone       bool
-}
-
-// goneAfter is how many looks in a row must miss an event before its order is taken
-// to be erased: a server that is closing its store says the same of what is there.
-const goneAfter = 3
 
 // index holds a row for each order of the ledger, so that a list costs nothing
 // but the events that it shows. It is made from the subjects of the events
 // alone, and is safe for concurrent use.
 type index struct {
+	seeds [2]maphash.Seed
+	bits  uint // how many bits of a place say which row of its chunk is meant
+
 	mu       sync.Mutex
-	all      []*row // by first
+	chunks   []*chunk // by number; nil where there is none any more
+	free     []uint32 // the numbers of those
 	tenants  map[string]*shelf
+	table    places.Table // where the order of a digest lies
+	orders   int
 	seq      uint64
 	passed   uint64 // sequences that will not come any more
 	caughtUp bool
-	erased   int
-	moved    chan struct{} // closed and replaced when any of these changes
-}
-
-// shelf is one tenant's part.
-type shelf struct {
-	name string
-	rows []*row // by first
-	byID map[string]*row
+	moved    chan struct{} // closed when any of these changes; nil while nobody waits
 }
 
 func newIndex() *index {
-	return &index{tenants: make(map[string]*shelf), moved: make(chan struct{})}
+	return &index{
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, bits: rowBits,
+		tenants: make(map[string]*shelf),
+	}
+}
+
+// digest stands for an order's name: 128 bits that nobody can foresee, so that no
+// two of any number of orders share them by chance, and none on purpose.
+type digest [2]uint64
+
+func (x *index) digest(tenant, id string) digest {
+	name := make([]byte, 0, 160) // on the stack: a name has 129 at most
+	name = append(append(append(name, tenant...), '/'), id...)
+	return digest{maphash.Bytes(x.seeds[0], name), maphash.Bytes(x.seeds[1], name)}
 }
 
 func (x *index) tell() {
-	close(x.moved)
-	x.moved = make(chan struct{})
+	if x.moved != nil {
+		close(x.moved)
+		x.moved = nil
+	}
 }
 
 // reset forgets everything: the ledger is another one.
 func (x *index) reset() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.all, x.tenants, x.seq, x.passed, x.caughtUp, x.erased = nil, make(map[string]*shelf), 0, 0, false, 0
+	x.chunks, x.free, x.tenants, x.table, x.orders = nil, nil, make(map[string]*shelf), places.Table{}, 0
+	x.seq, x.passed, x.caughtUp = 0, 0, false
 	x.tell()
 }
 
 // apply takes an event's subject in.
 func (x *index) apply(seq uint64, a messages.EventAddress, stored time.Time, last bool) {
+	name := x.digest(a.Tenant, a.OrderID)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if seq > x.seq {
 		x.seq = seq
-		x.enter(seq, a, stored)
+		x.enter(seq, name, a, stored)
 	}
 	if last {
 		x.caughtUp = true
@@ -91,31 +76,33 @@ func (x *index) apply(seq uint64, a messages.EventAddress, stored time.Time, las
 	x.tell()
 }
 
-func (x *index) enter(seq uint64, a messages.EventAddress, stored time.Time) {
-	s := x.tenants[a.Tenant]
-	if s == nil {
-		s = &shelf{name: strings.Clone(a.Tenant), byID: make(map[string]*row)}
-		x.tenants[s.name] = s
+func (x *index) enter(seq uint64, name digest, a messages.EventAddress, stored time.Time) {
+	place, known := x.table.Find(name[0], func(place uint32) bool {
+		_, r := x.at(place)
+		return r.digest == name
+	})
+	if known {
+		c, r := x.at(place)
+		c.turn(r, r.follow(seq, a, stored))
+		c.since = min(c.since, r.at)
+		return
 	}
-	r := s.byID[a.OrderID]
-	if r == nil {
-		r = &row{tenant: s.name, id: strings.Clone(a.OrderID), first: seq, born: stored.UnixNano()} // clones: not the whole subject
-		s.byID[r.id] = r
-		s.rows = append(s.rows, r)
-		x.all = append(x.all, r)
+	r := row{digest: name, first: seq, born: seconds(stored)}
+	r.class = r.follow(seq, a, stored)
+	number, c := x.room(a.Tenant)
+	if len(c.rows) == 0 {
+		c.since = r.at
 	}
-	r.seq, r.at, r.absent = seq, stored.UnixNano(), 0
-	if i := slices.Index(messages.Providers(), a.Provider); i >= 0 {
-		r.provider = messages.Providers()[i]
-	}
-	if i := slices.Index(messages.States(), a.Type); i >= 0 {
-		r.state = messages.States()[i]
-	}
-	r.late = r.late || a.Type == messages.LateEvidence
-	r.needs = needsNone
-	if r.late || r.state == messages.Unresolved || r.state == "" {
-		r.needs = unread
-	}
+	c.since = min(c.since, r.at)
+	c.push(r, 1<<x.bits)
+	x.table.Put(name[0], x.place(number, len(c.rows)-1))
+	x.orders++
+}
+
+// seconds is a moment as a row has it. The server's clock says it, and may be
+// very wrong.
+func seconds(t time.Time) uint32 {
+	return uint32(min(max(t.Unix(), 0), 1<<32-1)) //nolint:gosec // it is between
 }
 
 // idle notes that no event is on its way.
@@ -138,6 +125,9 @@ func (x *index) pass(seq uint64) {
 func (x *index) knows(seq uint64) (all, ever bool, changed <-chan struct{}) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.moved == nil {
+		x.moved = make(chan struct{})
+	}
 	return max(x.seq, x.passed) >= seq, x.caughtUp, x.moved
 }
 
@@ -147,103 +137,35 @@ func (x *index) position() uint64 {
 	return x.seq
 }
 
-// wanted is a list that is asked for.
-type wanted struct {
-	messages.OrdersAsked
-	before int64 // stored no later than this, where OlderThan is given
-}
-
-// fits reports whether a row may be in the list, as far as the row tells.
-func (w wanted) fits(r *row) bool {
-	switch {
-	case r.gone, w.Provider != "" && r.provider != w.Provider && r.provider != "":
-		return false
-	case w.State != "" && r.state != w.State && r.state != "":
-		return false
-	case w.OlderThan > 0 && r.at > w.before:
-		return false
-	case w.NeedsOperator == nil, r.needs == unread:
-		return true
-	default:
-		return (r.needs == needsOne) == *w.NeedsOperator
-	}
-}
-
-// fitsEvent reports whether an order is in the list, by its event.
-func (w wanted) fitsEvent(e *messages.Event) bool {
-	return (w.Provider == "" || e.Provider == w.Provider) && (w.State == "" || e.State == w.State) &&
-		(w.NeedsOperator == nil || e.NeedsOperator == *w.NeedsOperator)
-}
-
-// scan returns copies of at most most rows that may be in the list, of those
-// whose first event lies before a sequence, the last ones first. more is false
-// when there are no others.
-func (x *index) scan(w wanted, before uint64, most int) (found []row, more bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	rows := x.all
-	if w.Tenant != "" {
-		s := x.tenants[w.Tenant]
-		if s == nil {
-			return nil, false
-		}
-		rows = s.rows
-	}
-	i := sort.Search(len(rows), func(i int) bool { return rows[i].first >= before })
-	for i--; i >= 0; i-- {
-		if !w.fits(rows[i]) {
-			continue
-		}
-		if len(found) == most {
-			return found, true
-		}
-		found = append(found, *rows[i])
-	}
-	return found, false
-}
-
 // learned notes what reading an event has told; nil for one that is not there.
-func (x *index) learned(r row, e *messages.Event) {
+func (x *index) learned(r seen, e *messages.Event) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	s := x.tenants[r.tenant]
-	if s == nil {
-		return
+	if int(r.number) >= len(x.chunks) || x.chunks[r.number] == nil {
+		return // erased, or of a ledger before
 	}
-	have := s.byID[r.id]
-	if have == nil || have.seq != r.seq {
+	c := x.chunks[r.number]
+	i, ok := c.find(r.first)
+	if !ok || c.rows[i].digest != r.digest || c.rows[i].seq != r.seq || c.rows[i].gone() {
 		return // it has moved since
 	}
+	have := &c.rows[i]
 	if e == nil {
-		if have.absent++; have.absent >= goneAfter {
-			have.gone = true
-			delete(s.byID, r.id)
-			x.erased++
-			x.compact()
+		if have.absent++; have.gone() {
+			c.erase(have)
+			x.table.Remove(have.digest[0], x.place(r.number, i))
+			x.orders--
+			x.compact(r.number)
 		}
 		return
 	}
-	have.absent, have.state, have.needs = 0, e.State, needsNone
-	if e.NeedsOperator {
-		have.needs = needsOne
-	}
-}
-
-// compact drops erased rows when they are many.
-func (x *index) compact() {
-	if x.erased < 1000 || x.erased < len(x.all)/4 {
-		return
-	}
-	erased := func(r *row) bool { return r.gone }
-	x.all, x.erased = slices.DeleteFunc(x.all, erased), 0
-	for _, s := range x.tenants {
-		s.rows = slices.DeleteFunc(s.rows, erased)
-	}
+	have.absent = 0
+	c.turn(have, have.class.kind().told(e).class())
 }
 
 // size is the number of orders.
 func (x *index) size() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.all) - x.erased
+	return x.orders
 }

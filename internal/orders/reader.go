@@ -107,7 +107,7 @@ func (r *Reader) List(ctx context.Context, asked messages.OrdersAsked) (service.
 	if err := r.await(ctx); err != nil {
 		return service.Answer{}, err
 	}
-	w := wanted{OrdersAsked: asked, before: r.now().Add(-asked.OlderThan).UnixNano()}
+	w := list(asked, r.now().Add(-asked.OlderThan).UnixNano())
 	page, err := r.page(ctx, w, before)
 	if err != nil {
 		return service.Answer{}, err
@@ -189,7 +189,7 @@ func (r *Reader) page(ctx context.Context, w wanted, before uint64) (written, er
 }
 
 // read reads the last events of rows, nil where one is not there.
-func (r *Reader) read(ctx context.Context, rows []row) ([]*messages.Event, error) {
+func (r *Reader) read(ctx context.Context, rows []seen) ([]*messages.Event, error) {
 	events, errs := make([]*messages.Event, len(rows)), make([]error, len(rows))
 	slots := make(chan struct{}, readAtOnce)
 	var all sync.WaitGroup
