@@ -63,3 +63,10 @@ func Words(body []byte) func() (json.Token, error) {
 		}
 	}
 }
+
+// What the words of a record are judged and written by.
+var (
+	IsForm      = isForm
+	IsPlainName = isPlainName
+	Quoted      = quoted
+)

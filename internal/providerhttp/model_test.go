@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -155,4 +157,51 @@ func FuzzDecodeJSON_ReadsAsTheModelDoes(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) { sameAsModel(t, body) })
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_-]{0,39}[0-9]?$`)
+
+// recordsAsModel compares what a record makes of a text, as a name, as a value
+// and as a type of content.
+func recordsAsModel(t interface{ Errorf(string, ...any) }, text string) {
+	if got := providerhttp.IsPlainName(text); got != plainName.MatchString(text) {
+		t.Errorf("%q is the name of a field: %v", text, got)
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil {
+		t.Errorf("%q: %v", text, err)
+	}
+	if got := providerhttp.Quoted(text); got+"\n" != b.String() {
+		t.Errorf("%q is written %s, want %s", text, got, b.String())
+	}
+	kind, _, _ := mime.ParseMediaType(text)
+	if got := providerhttp.IsForm(text); got != (kind == "application/x-www-form-urlencoded") {
+		t.Errorf("%q is a form: %v", text, got)
+	}
+}
+
+var strangeTexts = []string{
+	"", "a", "1", "a1", "a11", "_", "-a", "a-", "a-1", "a b", "ы", "a.b", "a\n", "K", strings.Repeat("a", 40), strings.Repeat("a", 40) + "1", strings.Repeat("a", 41), "@", "[", "`", "{",
+	`"`, `\`, "<&>", "\u2028", "\x7f", "\xff", "\x00", " a", "a ", "a  b",
+	"application/x-www-form-urlencoded", " Application/X-WWW-Form-URLencoded ; charset=utf-8", "application/x-www-form-urlencoded; charset=", "application/x-www-form-urlencoded;a=1;a=2",
+	"applİcation/x-www-form-urlencoded", "application/ſ-www-form-urlencoded", "application/x-www-form-urlencoded;", "application/x-www-form-urlencoded, a", "application/json",
+}
+
+func TestRecord_TextsAreTakenAsTheModelTakesThem(t *testing.T) {
+	t.Parallel()
+	for _, text := range strangeTexts {
+		recordsAsModel(t, text)
+	}
+	texts := rapid.OneOf(rapid.String(), rapid.StringMatching(`[A-Za-z_-]{0,42}[0-9]{0,2}`),
+		rapid.Map(rapid.StringMatching(`[ ;=a"]{0,6}`), func(more string) string { return "application/x-www-form-urlencoded" + more }))
+	rapid.Check(t, func(t *rapid.T) { recordsAsModel(t, texts.Draw(t, "text")) })
+}
+
+func FuzzRecord_TextsAreTakenAsTheModelTakesThem(f *testing.F) {
+	for _, text := range strangeTexts {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) { recordsAsModel(t, text) })
 }

@@ -26,6 +26,8 @@ const (
 	// are shown: shorter ones are found in half of all amounts.
 	leastEchoedText   = 6
 	leastEchoedNumber = 8
+	// fewFields are as many as most bodies have.
+	fewFields = 8
 	// maxEchoes bounds the work: where more values are masked no text is made.
 	maxEchoes = 500
 )
@@ -33,9 +35,6 @@ const (
 var (
 	addressInText = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://\S*`)
 	emailInText   = regexp.MustCompile(`[^\s@<>"',;:]+@[^\s@<>"',;:]+`)
-	// plainName is what the name of a field looks like. Anything else in its
-	// place may be data.
-	plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_-]{0,39}[0-9]?$`)
 )
 
 // piece is a part of a body.
@@ -64,14 +63,13 @@ type outline struct {
 // outlineOf takes a body apart. One that is neither JSON nor a form has no
 // fields that could be told apart, so nothing of it is told.
 func outlineOf(contentType string, body []byte, d *Disclosure, sealed bool) outline {
-	kind, _, _ := mime.ParseMediaType(contentType)
 	trimmed := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	switch {
 	case len(body) == 0:
 		return outline{}
 	case d == nil || len(body) > maxRedacted:
 		return outline{cut: true}
-	case kind == "application/x-www-form-urlencoded":
+	case isForm(contentType):
 		return formOutline(string(body), d, sealed)
 	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '['):
 		// Whatever it is called: servers send JSON as text/html.
@@ -81,9 +79,23 @@ func outlineOf(contentType string, body []byte, d *Disclosure, sealed bool) outl
 	}
 }
 
+// isForm reports whether a body is a form. Most are not, and to take the name
+// of their type apart is much work.
+func isForm(contentType string) bool {
+	const form = "application/x-www-form-urlencoded"
+	if contentType == form {
+		return true
+	}
+	if name, _, _ := strings.Cut(contentType, ";"); strings.TrimSpace(strings.ToLower(name)) != form {
+		return false
+	}
+	kind, _, _ := mime.ParseMediaType(contentType)
+	return kind == form
+}
+
 func formOutline(body string, d *Disclosure, sealed bool) outline {
-	o := outline{form: true}
-	for i, pair := range strings.Split(body, "&") {
+	o := outline{form: true, pieces: make([]piece, 0, 3*fewFields)}
+	for pair := range strings.SplitSeq(body, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		name, nameErr := url.QueryUnescape(name)
 		value, valueErr := url.QueryUnescape(value)
@@ -91,7 +103,7 @@ func formOutline(body string, d *Disclosure, sealed bool) outline {
 			o.cut = true
 			return o
 		}
-		if i > 0 {
+		if len(o.pieces) > 0 {
 			o.pieces = append(o.pieces, piece{text: "&"})
 		}
 		o.pieces = append(o.pieces, piece{text: fieldName(name) + "=", kind: aName},
@@ -102,10 +114,28 @@ func formOutline(body string, d *Disclosure, sealed bool) outline {
 
 // fieldName is the name of a field as it may be told.
 func fieldName(name string) string {
-	if plainName.MatchString(name) {
+	if isPlainName(name) {
 		return name
 	}
 	return masked
+}
+
+// isPlainName reports whether a name is what the name of a field looks like: up
+// to 40 letters and underscores, hyphens but for the first, and one digit at the
+// end. Anything else in its place may be data.
+func isPlainName(name string) bool {
+	if last := len(name) - 1; last > 0 && '0' <= name[last] && name[last] <= '9' {
+		name = name[:last]
+	}
+	if name == "" || len(name) > 40 || name[0] == '-' {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i] | 0x20; (c < 'a' || c > 'z') && name[i] != '_' && name[i] != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // frame is one open object or array of a JSON text.
@@ -120,7 +150,7 @@ type frame struct {
 // came is told.
 func jsonOutline(body []byte, d *Disclosure, sealed bool) outline {
 	next := tokensOf(body)
-	var o outline
+	o := outline{pieces: make([]piece, 0, 4*fewFields)}
 	var open []frame
 	add := func(p piece) { o.pieces = append(o.pieces, p) }
 	for {
@@ -174,6 +204,9 @@ func scalar(word token, shown bool) piece {
 }
 
 func quoted(text string) string {
+	if isPlain(text) && !strings.ContainsAny(text, `"\\`) {
+		return `"` + text + `"`
+	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -221,6 +254,7 @@ func (e echo) mask(text string) string {
 // is all of the body and whether anything of it was masked.
 func (o outline) render(e echo, limit int) (text string, cut, hid bool) {
 	var b strings.Builder
+	b.Grow(min(o.length(), limit+len(more)))
 	for _, p := range o.pieces {
 		out := p.text
 		switch p.kind {
@@ -246,6 +280,18 @@ func (o outline) render(e echo, limit int) (text string, cut, hid bool) {
 		b.WriteString(more)
 	}
 	return b.String(), o.cut, hid || o.cut
+}
+
+// length is about that of the text.
+func (o outline) length() int {
+	n := len(more)
+	for _, p := range o.pieces {
+		n += len(p.text)
+		if p.quote {
+			n += len(`""`)
+		}
+	}
+	return n
 }
 
 // withheld is an outline of which nothing is told.

@@ -82,18 +82,19 @@ func (v *valid) next() (token, error) {
 
 // textOf is what the quoted text means that rest begins with, and its length in
 // rest. All that is more than quotes around it is left to encoding/json.
-func textOf(rest string) (text string, n int) {
-	plain := true
-	for n = 1; rest[n] != '"'; n++ {
+func textOf(rest string) (string, int) {
+	n, plain := 1, true
+	for ; rest[n] != '"'; n++ {
 		if rest[n] == '\\' {
 			n++ // whatever it is, it ends nothing
 			plain = false
 		}
 	}
 	n++
-	if text = rest[1 : n-1]; plain && utf8.ValidString(text) {
+	if text := rest[1 : n-1]; plain && utf8.ValidString(text) {
 		return text, n
 	}
+	var text string
 	_ = json.Unmarshal([]byte(rest[:n]), &text) // a valid one always unmarshals
 	return text, n
 }
