@@ -1,11 +1,13 @@
 package providerhttp_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"testing"
 
 	"github.com/beltline-io/beltline/internal/providerhttp"
+	"github.com/beltline-io/beltline/pkg/providers"
 )
 
 const (
@@ -36,6 +38,23 @@ func BenchmarkDecodeJSON(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What a whole request costs, under a deadline of the caller's as for an order.
+func BenchmarkCreate(b *testing.B) {
+	client := providerhttp.New(providerhttp.Config{Name: "shop", Timeout: longTimeout, Limiter: &limiter{}})
+	b.Cleanup(client.Close)
+	request := buying(answering(b, 200, "application/json", shortAnswer), shortAnswer)
+	ctx := providers.WithSendGuard(b.Context(), func() error { return nil })
+	b.ReportAllocs()
+	for b.Loop() {
+		timed, cancel := context.WithTimeout(ctx, longTimeout)
+		_, err := client.Create(timed, request)
+		cancel()
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
