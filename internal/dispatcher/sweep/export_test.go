@@ -44,8 +44,10 @@ func (i Index) Read(seq uint64, a messages.EventAddress, body []byte) error {
 // Items are the unfinished orders, each with all that is known of it.
 func (i Index) Items() []string {
 	var all []string
-	for _, it := range i.x.items {
-		all = append(all, fmt.Sprintf("%+v", *it))
+	for name, e := range i.x.items.all() {
+		known := *e
+		known.name = 0 // where the name lies is nobody's business
+		all = append(all, fmt.Sprintf("%s %+v", name, known))
 	}
 	slices.Sort(all)
 	return all
@@ -112,4 +114,55 @@ func (s *Sweeper) Rebuild(ctx context.Context, orders int) error {
 		return fmt.Errorf("%d orders, want %d", x.size(), orders)
 	}
 	return nil
+}
+
+// Store is a store that a test drives by hand. What is stored is a number.
+type Store struct{ s *store }
+
+// NewStore is empty, and has blocks of four entries.
+func NewStore() Store {
+	s := newStore()
+	s.bits = 2
+	return Store{&s}
+}
+
+// NewStoreOfLargeBlocks is empty, and has blocks as in production.
+func NewStoreOfLargeBlocks() Store {
+	s := newStore()
+	return Store{&s}
+}
+
+// Put stores a number under a name.
+func (s Store) Put(name string, n uint64) { s.s.put([]byte(name), entry{seq: n}) }
+
+// Find returns the number of a name.
+func (s Store) Find(name string) (uint64, bool) {
+	if e := s.s.find([]byte(name)); e != nil {
+		return e.seq, true
+	}
+	return 0, false
+}
+
+// Remove forgets a name.
+func (s Store) Remove(name string) { s.s.remove([]byte(name)) }
+
+// All are the numbers by their names.
+func (s Store) All() map[string]uint64 {
+	all := make(map[string]uint64)
+	for name, e := range s.s.all() {
+		all[string(name)] = e.seq
+	}
+	return all
+}
+
+// Room is for how many entries and bytes of names the store has memory, and how
+// many bytes of names are needed.
+func (s Store) Room() (entries, bytes, needed int) {
+	for _, b := range s.s.blocks {
+		entries, bytes = entries+cap(b.entries), bytes+cap(b.names)
+		for i := range b.entries {
+			needed += int(b.entries[i].length)
+		}
+	}
+	return entries, bytes, needed
 }

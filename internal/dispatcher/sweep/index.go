@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -13,22 +14,19 @@ import (
 // farthest is the longest distance between two looks at an order that waits.
 const farthest = 30 * time.Minute
 
-// item is an unfinished order.
+// item is an unfinished order that is to be looked at.
 type item struct {
 	key      string // "<tenant>/<order_id>"
 	provider messages.Provider
 	verb     messages.Verb // of the command that is due
 	seq      uint64        // of its last event
-	due      time.Time     // when it becomes a suspect
-	look     time.Time     // when it is looked at next
-	step     time.Duration
-	absent   int // looks in a row that found no event of it in the ledger
+	look     int64         // when it should be looked at
 }
 
 // index holds the unfinished orders, and how far EVENTS has been read.
 type index struct {
 	mu    sync.Mutex
-	items map[string]*item
+	items store
 	seq   uint64
 	last  time.Time // when the event at seq was stored; zero if that is not known
 	fence uint64    // of the bucket when it was begun; it does not change
@@ -39,7 +37,7 @@ type index struct {
 }
 
 func newIndex(times order.Times, grace, every time.Duration) *index {
-	return &index{items: make(map[string]*item), times: times, grace: grace, every: every}
+	return &index{items: newStore(), times: times, grace: grace, every: every}
 }
 
 // ended reports whether an event of this type ends the order for good, so that
@@ -54,12 +52,13 @@ func (x *index) read(seq uint64, a messages.EventAddress, body []byte) error {
 
 // apply takes the event at seq. The body is asked for only if it is needed.
 func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*messages.Event, error)) error {
-	key := a.Tenant + "/" + a.OrderID
+	key := make([]byte, 0, 160) // on the stack: a name has 129 at most
+	key = append(append(append(key, a.Tenant...), '/'), a.OrderID...)
 	if ended(a.Type) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		if seq > x.seq {
-			delete(x.items, key)
+			x.items.remove(key)
 			x.seq, x.last = seq, time.Time{}
 		}
 		return nil
@@ -78,40 +77,46 @@ func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*message
 	// in the queue since then.
 	due, unfinished := order.Next(e, x.times, e.Time)
 	if !unfinished {
-		delete(x.items, key)
+		x.items.remove(key)
 		return nil
 	}
-	at := due.At.Add(x.grace)
-	x.items[key] = &item{key: key, provider: e.Provider, verb: due.Verb, seq: seq, due: at, look: at}
+	at := millis(due.At.Add(x.grace))
+	x.items.put(key, entry{seq: seq, due: at, look: at, provider: code(providers, e.Provider), verb: code(verbs, due.Verb)})
 	return nil
 }
 
-// suspects returns copies of the items to be looked at by now, longest overdue first.
+// suspects returns the orders to be looked at by now, longest overdue first.
 func (x *index) suspects(now time.Time) []item {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var all []item
-	for _, it := range x.items {
-		if !it.look.After(now) {
-			all = append(all, *it)
+	for name, e := range x.items.all() {
+		if e.look <= now.UnixMilli() {
+			all = append(all, item{string(name), providers[e.provider], verbs[e.verb], e.seq, e.look})
 		}
 	}
 	slices.SortFunc(all, func(a, b item) int {
-		if c := a.look.Compare(b.look); c != 0 {
-			return c
-		}
-		return strings.Compare(a.key, b.key)
+		return cmp.Or(cmp.Compare(a.look, b.look), strings.Compare(a.key, b.key))
 	})
 	return all
+}
+
+// entry finds what is kept of an order, nil where it has moved since.
+func (x *index) entry(it item) *entry {
+	if have := x.items.find([]byte(it.key)); have != nil && have.seq == it.seq {
+		return have
+	}
+	return nil
 }
 
 // postpone puts the next look at an order twice as far away as the last one.
 func (x *index) postpone(it item, now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if have := x.items[it.key]; have != nil && have.seq == it.seq {
-		have.step = min(max(2*have.step, x.every), farthest)
-		have.look = now.Add(have.step)
+	if have := x.entry(it); have != nil {
+		step := min(max(2*time.Duration(have.step)*time.Millisecond, x.every), farthest)
+		have.step = uint32(max(1, step.Milliseconds())) //nolint:gosec // half an hour at most
+		have.look = millis(now.Add(step))
 	}
 }
 
@@ -125,9 +130,9 @@ func (x *index) missed(it item, now time.Time) {
 	x.postpone(it, now)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if have := x.items[it.key]; have != nil && have.seq == it.seq {
+	if have := x.entry(it); have != nil {
 		if have.absent++; have.absent >= gone {
-			delete(x.items, it.key)
+			x.items.remove([]byte(it.key))
 		}
 	}
 }
@@ -136,9 +141,9 @@ func (x *index) missed(it item, now time.Time) {
 func (x *index) driven(it item, now time.Time) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if have := x.items[it.key]; have != nil && have.seq == it.seq {
+	if have := x.entry(it); have != nil {
 		have.step, have.absent = 0, 0
-		have.look = now.Add(x.grace)
+		have.look = millis(now.Add(x.grace))
 	}
 }
 
@@ -146,8 +151,8 @@ func (x *index) driven(it item, now time.Time) {
 func (x *index) drop(it item) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if have := x.items[it.key]; have != nil && have.seq == it.seq {
-		delete(x.items, it.key)
+	if x.entry(it) != nil {
+		x.items.remove([]byte(it.key))
 	}
 }
 
@@ -156,19 +161,19 @@ func (x *index) drop(it item) {
 func (x *index) doubt(messages uint64, now time.Time) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	overdue, far := uint64(0), false
-	for _, it := range x.items {
-		if !it.due.After(now) {
+	overdue, far, at := uint64(0), false, now.UnixMilli()
+	for _, e := range x.items.all() {
+		if e.due <= at {
 			overdue++
-			far = far || it.step > 0 && it.look.After(now)
+			far = far || e.step > 0 && e.look > at
 		}
 	}
 	if overdue <= messages || !far {
 		return false
 	}
-	for _, it := range x.items {
-		if it.step > 0 && !it.due.After(now) { // the others are near, or were driven just now
-			it.look, it.step = now, 0
+	for _, e := range x.items.all() {
+		if e.step > 0 && e.due <= at { // the others are near, or were driven just now
+			e.look, e.step = at, 0
 		}
 	}
 	return true
@@ -178,7 +183,7 @@ func (x *index) doubt(messages uint64, now time.Time) bool {
 func (x *index) size() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.items)
+	return x.items.size
 }
 
 // stored notes when the event at the end of the index was stored.

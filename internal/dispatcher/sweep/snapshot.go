@@ -60,22 +60,22 @@ func (x *index) encode(ledger time.Time) ([]byte, int, error) {
 	defer x.mu.Unlock()
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
-	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: len(x.items), Fence: x.fence, Last: x.last})
+	head, err := json.Marshal(header{V: snapshotVersion, Seq: x.seq, Ledger: ledger, Orders: x.items.size, Fence: x.fence, Last: x.last})
 	if err != nil {
 		return nil, 0, err
 	}
 	if _, err := fmt.Fprintf(zip, "%s\n", head); err != nil {
 		return nil, 0, err
 	}
-	for _, it := range x.items {
-		if _, err := fmt.Fprintf(zip, "%s %s %s %d %d\n", it.key, it.provider, it.verb, it.seq, it.due.UnixMilli()); err != nil {
+	for name, e := range x.items.all() {
+		if _, err := fmt.Fprintf(zip, "%s %s %s %d %d\n", name, providers[e.provider], verbs[e.verb], e.seq, e.due); err != nil {
 			return nil, 0, err
 		}
 	}
 	if err := zip.Close(); err != nil {
 		return nil, 0, err
 	}
-	return buf.Bytes(), len(x.items), nil
+	return buf.Bytes(), x.items.size, nil
 }
 
 // decode fills an empty index. The index is not to be used after an error.
@@ -113,40 +113,37 @@ func (x *index) decode(b []byte, ledger time.Time, lastSeq uint64) error {
 		if err != nil {
 			return err
 		}
-		it, err := parseItem(line)
+		key, e, err := parseEntry(line)
 		if err != nil {
 			return err
 		}
-		x.items[it.key] = it
+		x.items.put([]byte(key), e)
 	}
-	if len(x.items) != h.Orders {
-		return fmt.Errorf("has %d orders instead of %d", len(x.items), h.Orders)
+	if x.items.size != h.Orders {
+		return fmt.Errorf("has %d orders instead of %d", x.items.size, h.Orders)
 	}
 	x.seq, x.last = h.Seq, h.Last
 	return nil
 }
 
-func parseItem(line string) (*item, error) {
+func parseEntry(line string) (key string, e entry, err error) {
 	fields := strings.Fields(line)
 	if len(fields) != 5 {
-		return nil, errors.New("unreadable line")
+		return "", e, errors.New("unreadable line")
 	}
-	seq, err := strconv.ParseUint(fields[3], 10, 64)
-	if err != nil {
-		return nil, err
+	if e.seq, err = strconv.ParseUint(fields[3], 10, 64); err != nil {
+		return "", e, err
 	}
-	due, err := strconv.ParseInt(fields[4], 10, 64)
-	if err != nil {
-		return nil, err
+	if e.due, err = strconv.ParseInt(fields[4], 10, 64); err != nil {
+		return "", e, err
 	}
-	it := item{key: fields[0], provider: messages.Provider(fields[1]), verb: messages.Verb(fields[2]), seq: seq}
-	tenant, id, ok := strings.Cut(it.key, "/")
-	if !ok || !messages.ValidTenant(tenant) || !messages.ValidToken(id) || !it.provider.Known() {
-		return nil, fmt.Errorf("unusable order %q", it.key)
+	e.look = e.due
+	e.provider, e.verb = code(providers, messages.Provider(fields[1])), code(verbs, messages.Verb(fields[2]))
+	tenant, id, ok := strings.Cut(fields[0], "/")
+	if !ok || !messages.ValidTenant(tenant) || !messages.ValidToken(id) || e.provider == 0 || e.verb == 0 {
+		return "", e, fmt.Errorf("unusable order %q", fields[0])
 	}
-	it.due = time.UnixMilli(due)
-	it.look = it.due
-	return &it, nil
+	return fields[0], e, nil
 }
 
 // save stores the index in the set of parts that is not in use.
