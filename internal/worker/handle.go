@@ -319,9 +319,11 @@ func (t *task) record(ctx context.Context, c order.Change) error {
 			if mutant.Is("M25") {
 				return nil
 			}
-			if t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID); err != nil {
-				return err
+			now, err := t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
+			if err != nil {
+				return err // what we know stays: whoever tries again goes on from it
 			}
+			t.entry = now
 			continue
 		}
 		if err != nil {

@@ -1,0 +1,86 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/order"
+	"github.com/beltline-io/beltline/pkg/messages"
+)
+
+// forgetful is a ledger that does not tell the order's last event when it is
+// asked next, once that was arranged.
+type forgetful struct {
+	*ledger.Ledger
+	next atomic.Pointer[func(context.Context) error]
+}
+
+func (l *forgetful) Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error) {
+	if fail := l.next.Swap(nil); fail != nil {
+		return nil, (*fail)(ctx)
+	}
+	return l.Ledger.Last(ctx, tenant, orderID)
+}
+
+// moved is an order that was bought, and has moved on before its owner heard so:
+// the outcome has to be applied to an event that must be read first.
+func moved(t *testing.T, b *bench, s *shop, work func() (stop func())) (stop func(), answer chan struct{}) {
+	t.Helper()
+	hold, entered := make(chan struct{}), make(chan struct{})
+	s.keyless = true
+	s.next(step{buy: true, hold: hold, entered: entered})
+	stop = work()
+	b.submit(topup("o1"))
+	signal(t, entered)
+	b.follow("o1", order.Change{Input: order.ConfirmRequest, Origin: "ORDERS:7"})
+	return stop, hold
+}
+
+// A server that is just closing its store knows no order at all.
+func TestOutcome_IsKeptWhileTheEventThatItFollowsCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{"unknown to a closing server": ledger.ErrNotFound, "not read": errors.New("nobody answers")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s := patientBench(t), newShop()
+			l := &forgetful{Ledger: b.ledger}
+			_, answer := moved(t, b, s, func() func() {
+				return b.workOn(l, s, patiently(b.options(messages.BalanceSteam, "w1")), &permits{})
+			})
+			fail := func(context.Context) error { return failure }
+			l.next.Store(&fail)
+			close(answer)
+			e := b.ends("o1")
+			if got := b.path("o1"); e.State != messages.Succeeded || got != "accepted placing confirm_refused succeeded" || s.purchases("o1") != 1 {
+				t.Errorf("%s, bought %d", got, s.purchases("o1"))
+			}
+			if l.next.Load() != nil {
+				t.Error("the event was not read: the test has shown nothing")
+			}
+		})
+	}
+}
+
+// The worker is told to end while it reads: what it has bought is recorded all
+// the same.
+func TestOutcome_IsRecordedByAWorkerThatMustEndWhileItReads(t *testing.T) {
+	t.Parallel()
+	b, s := patientBench(t), newShop()
+	l := &forgetful{Ledger: b.ledger}
+	o := patiently(b.options(messages.BalanceSteam, "w1"))
+	o.DrainFor = 100 * time.Millisecond
+	stop, answer := moved(t, b, s, func() func() { return b.workOn(l, s, o, &permits{}) })
+	reading := make(chan struct{})
+	fail := func(ctx context.Context) error { close(reading); <-ctx.Done(); return ctx.Err() }
+	l.next.Store(&fail)
+	close(answer)
+	signal(t, reading)
+	stop()
+	if e := b.ends("o1"); e.State != messages.Succeeded || s.purchases("o1") != 1 {
+		t.Errorf("%s, bought %d", b.path("o1"), s.purchases("o1"))
+	}
+}
