@@ -51,6 +51,9 @@ func (w *withdrawals) under(nonce string) bool {
 const (
 	firstLook = 50 * time.Millisecond
 	lastLook  = time.Second
+	// looksGone is how many looks in a row must find no such order before that is
+	// believed: a server that is just closing its store knows none at all.
+	looksGone = 5
 )
 
 // withdraw takes back an intent of which nobody knows whether it was stored. It
@@ -59,8 +62,12 @@ const (
 func (t *task) withdraw(ctx context.Context, in order.Input, nonce string, cause error) error {
 	defer t.withdrawals.begin(nonce)()
 	before := t.entry.Seq
-	for wait := firstLook; ctx.Err() == nil; wait = min(2*wait, lastLook) {
-		if done, err := t.takeBack(ctx, in, nonce, before, cause); done {
+	for wait, gone := firstLook, 0; ctx.Err() == nil; wait = min(2*wait, lastLook) {
+		done, err := t.takeBack(ctx, in, nonce, before, cause)
+		if gone++; !errors.Is(err, ledger.ErrNotFound) {
+			gone = 0
+		}
+		if done || gone == looksGone {
 			return err
 		}
 		pause(ctx, wait)
@@ -68,14 +75,17 @@ func (t *task) withdraw(ctx context.Context, in order.Input, nonce string, cause
 	return cause
 }
 
-// takeBack is one try of withdraw; not done where the ledger did not answer.
+// takeBack is one try of withdraw; not done where the ledger did not answer, or
+// did not know the order.
 func (t *task) takeBack(ctx context.Context, in order.Input, nonce string, before uint64, cause error) (done bool, err error) {
 	timed, cancel := context.WithTimeout(ctx, t.o.Lease)
 	defer cancel()
 	last, err := t.ledger.Last(timed, t.addr.Tenant, t.addr.OrderID)
 	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return false, errors.Join(err, cause) // there is no such order any more, if it stays so
 	case unreadable(err):
-		return true, cause // there is no such order any more
+		return true, cause
 	case err != nil:
 		return false, nil
 	}

@@ -75,6 +75,33 @@ func TestWithdraw_AnIntentOfUnknownFateIsTakenBackOnceTheLedgerAnswersAgain(t *t
 	}
 }
 
+// A server that is just closing its store knows no order at all. Its word must
+// not make the owner let go.
+func TestWithdraw_AnOrderThatIsNotFoundOnceIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	b, s := patientBench(t), newShop()
+	s.keyless = true
+	l := &closing{books: b.lostIntent()}
+	b.workOn(l, s, patiently(b.options(messages.BalanceSteam, "w1")), &permits{})
+	b.submit(topup("o1"))
+	if e := b.ends("o1"); e.State != messages.Succeeded || b.path("o1") != "accepted placing retrying placing succeeded" || len(s.sent()) != 1 {
+		t.Errorf("%s, %d calls", b.path("o1"), len(s.sent()))
+	}
+}
+
+// closing is a ledger that finds nothing when it is asked for the first times.
+type closing struct {
+	*books
+	n atomic.Int64
+}
+
+func (l *closing) Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error) {
+	if l.n.Add(1) <= 3 {
+		return nil, ledger.ErrNotFound
+	}
+	return l.books.Last(ctx, tenant, orderID)
+}
+
 // A copy of the intent that arrives after its owner has given it up must find
 // its place taken, or the order would be in doubt for a request never made.
 func TestWithdraw_ACopyOfTheIntentThatComesLateFindsItsPlaceTaken(t *testing.T) {
