@@ -58,6 +58,8 @@ func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOn
 		case errors.Is(err, nats.ErrTimeout):
 			reached()
 			wait = jetstream.NextContext(ctx)
+		case ctx.Err() != nil:
+			return nil
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			continue // the client subscribes again by itself
 		default:
