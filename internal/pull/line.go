@@ -93,7 +93,7 @@ func (l *Line) join(open context.Context, msg jetstream.Msg, handle func(jetstre
 // There are never more than messages were held at one time.
 func (l *Line) serve(t turn) {
 	for {
-		l.take(t)
+		l.take(t.open, t.msg, t.handle)
 		t = turn{open: t.open} // who waits keeps no message alive
 		select {
 		case t = <-l.idle:
@@ -104,25 +104,25 @@ func (l *Line) serve(t turn) {
 }
 
 // take waits for a slot and handles the message, or gives it back.
-func (l *Line) take(t turn) {
-	defer l.hand.remove(t.msg)
+func (l *Line) take(open context.Context, msg jetstream.Msg, handle func(jetstream.Msg)) {
+	defer l.hand.remove(msg)
 	defer l.free()
 	slots := l.slots
-	if l.passes(t.msg.Subject()) {
+	if l.passes(msg.Subject()) {
 		slots = l.express
 	}
-	entered := enter(t.open, slots)
+	entered := enter(open, slots)
 	if !entered {
 		// A lost word costs the ack wait, nothing else. It is said before anybody
 		// who waits for this may close the connection.
-		_ = t.msg.Nak()
+		_ = msg.Nak()
 	}
 	l.waiting.Done()
 	if !entered {
 		return
 	}
 	defer func() { <-slots }()
-	t.handle(t.msg)
+	handle(msg)
 }
 
 // free says that there is room for one more.
