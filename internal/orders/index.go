@@ -95,7 +95,7 @@ func (x *index) enter(seq uint64, name digest, a messages.EventAddress, stored t
 	}
 	c.since = min(c.since, r.at)
 	c.push(r, 1<<x.bits)
-	x.table.Put(name[0], x.place(number, len(c.rows)-1))
+	x.table.Add(name[0], x.place(number, len(c.rows)-1))
 	x.orders++
 }
 

@@ -35,7 +35,7 @@ func (t *Table) Len() int { return t.used }
 
 func (t *Table) part(digest uint64) *part { return &t.parts[digest>>(64-partBits)] }
 
-// Find returns the place that was put under the digest and of which is says that
+// Find returns the place that was added under the digest and of which is says that
 // it is the right one.
 func (t *Table) Find(digest uint64, is func(place uint32) bool) (place uint32, ok bool) {
 	p, tag := t.part(digest), uint32(digest)
@@ -51,9 +51,9 @@ func (t *Table) Find(digest uint64, is func(place uint32) bool) (place uint32, o
 	return 0, false
 }
 
-// Put notes a place under a digest. The place must not be in the table yet, and
+// Add notes a place under a digest. The place must not be in the table yet, and
 // be less than the greatest uint32.
-func (t *Table) Put(digest uint64, place uint32) {
+func (t *Table) Add(digest uint64, place uint32) {
 	p := t.part(digest)
 	if (int(p.used)+1)*8 > len(p.slots)*7 {
 		p.resize(max(least, 2*len(p.slots)))
@@ -71,7 +71,7 @@ func (t *Table) Move(digest uint64, from, to uint32) {
 	}
 }
 
-// Remove forgets a place that was put under the digest.
+// Remove forgets a place that was added under the digest.
 func (t *Table) Remove(digest uint64, place uint32) {
 	p := t.part(digest)
 	i, ok := p.where(digest, place)

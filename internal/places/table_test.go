@@ -24,7 +24,7 @@ func (w *things) find(name uint64) (uint32, bool) {
 
 func (w *things) put(name uint64) {
 	w.names = append(w.names, name)
-	w.table.Put(w.digest(name), uint32(len(w.names)-1))
+	w.table.Add(w.digest(name), uint32(len(w.names)-1))
 }
 
 // remove takes a name out and puts the last one where it lay.
@@ -86,7 +86,7 @@ func TestTable_WhatWasNeverPutChangesNothing(t *testing.T) {
 	var table places.Table
 	table.Remove(1, 1)
 	table.Move(1, 1, 2)
-	table.Put(1, 7)
+	table.Add(1, 7)
 	table.Remove(1, 8)
 	table.Remove(2, 7)
 	table.Move(1, 8, 9)
@@ -115,7 +115,7 @@ func TestTable_KeepsFewBytesForAPlaceAndGivesThemBack(t *testing.T) {
 	before := held()
 	table := new(places.Table)
 	for i, d := range digests {
-		table.Put(d, uint32(i))
+		table.Add(d, uint32(i))
 	}
 	if each := float64(held()-before) / many; each < 8 || each > 19 {
 		t.Errorf("%.1f bytes for a place", each)

@@ -15,7 +15,11 @@
 // run evenly. A second leader would do no harm: a command only points at an
 // event, and the ledger decides who may act.
 //
-// The index is saved in the bucket every few minutes, so that a restart reads
+// The index keeps 70 to 80 bytes for each unfinished order, with ids of 15
+// characters, and none of them a pointer: the garbage collector passes over them.
+// What has ended leaves nothing behind.
+//
+// It is saved in the bucket every few minutes, so that a restart reads
 // only what came since. Measured on two busy cores: 100,000 unfinished orders
 // take 1.4 MiB there and 0.8 s to save and load again, while reading a ledger
 // from its beginning takes 3 s for each 100,000 events. An index that would take

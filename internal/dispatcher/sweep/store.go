@@ -134,7 +134,7 @@ func (s *store) put(name []byte, e entry) {
 		s.blocks = append(s.blocks, &block{})
 	}
 	s.blocks[len(s.blocks)-1].push(e, name, 1<<s.bits)
-	s.table.Put(maphash.Bytes(s.seed, name), uint32(s.size)) //nolint:gosec // four billion unfinished orders are more than memory
+	s.table.Add(maphash.Bytes(s.seed, name), uint32(s.size)) //nolint:gosec // four billion unfinished orders are more than memory
 	s.size++
 }
 
