@@ -126,7 +126,7 @@ func (x *index) countSome(from int, n *counted) (more bool) {
 	defer x.mu.Unlock()
 	for number := from; number < min(from+countAtOnce, len(x.chunks)); number++ {
 		if c := x.chunks[number]; c != nil && n.chunk(c) {
-			n.rows(c, uint32(number)) //nolint:gosec // the number of a chunk
+			n.rows(c, seen{number: uint32(number), era: x.era}) //nolint:gosec // the number of a chunk
 		}
 	}
 	return from+countAtOnce < len(x.chunks)
@@ -151,8 +151,8 @@ func (n *counted) chunk(c *chunk) (each bool) {
 }
 
 // rows looks for the oldest orders that have not ended, and for those whose
-// events must be read.
-func (n *counted) rows(c *chunk, number uint32) {
+// events must be read. In says where the rows are.
+func (n *counted) rows(c *chunk, in seen) {
 	for i := range c.rows {
 		r := &c.rows[i]
 		k := r.class.kind()
@@ -160,7 +160,8 @@ func (n *counted) rows(c *chunk, number uint32) {
 			continue
 		}
 		if k.needs == unread && len(n.unread) < readEach {
-			n.unread = append(n.unread, seen{*r, number})
+			in.row = *r
+			n.unread = append(n.unread, in)
 		}
 		at := k.standing()
 		if at.state.Terminal() {

@@ -22,6 +22,7 @@ type index struct {
 	tenants  map[string]*shelf
 	table    places.Table // where the order of a digest lies
 	orders   int
+	era      int // how many ledgers there were before this one
 	seq      uint64
 	passed   uint64 // sequences that will not come any more
 	caughtUp bool
@@ -57,7 +58,7 @@ func (x *index) reset() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.chunks, x.free, x.tenants, x.table, x.orders = nil, nil, make(map[string]*shelf), places.Table{}, 0
-	x.seq, x.passed, x.caughtUp = 0, 0, false
+	x.era, x.seq, x.passed, x.caughtUp = x.era+1, 0, 0, false
 	x.tell()
 }
 
@@ -141,12 +142,12 @@ func (x *index) position() uint64 {
 func (x *index) learned(r seen, e *messages.Event) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if int(r.number) >= len(x.chunks) || x.chunks[r.number] == nil {
-		return // erased, or of a ledger before
+	if r.era != x.era || x.chunks[r.number] == nil {
+		return // of a ledger before, or erased
 	}
 	c := x.chunks[r.number]
 	i, ok := c.find(r.first)
-	if !ok || c.rows[i].digest != r.digest || c.rows[i].seq != r.seq || c.rows[i].gone() {
+	if !ok || c.rows[i].seq != r.seq || c.rows[i].gone() {
 		return // it has moved since
 	}
 	have := &c.rows[i]

@@ -61,6 +61,7 @@ func (w *wanted) fitsEvent(e *messages.Event) bool {
 type seen struct {
 	row
 	number uint32 // of the chunk where it lies
+	era    int    // of the ledger that it is of
 }
 
 // scan returns copies of at most most rows that may be in the list, of those
@@ -87,7 +88,7 @@ func (x *index) scan(w wanted, before uint64, most int) (found []seen, more bool
 		if len(found) == most {
 			return found, true
 		}
-		found = append(found, seen{*of[0].row, of[0].number})
+		found = append(found, seen{*of[0].row, of[0].number, x.era})
 		if x.step(&of[0], &w) {
 			heap.Fix(&of, 0)
 		} else {
