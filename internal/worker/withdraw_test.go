@@ -322,6 +322,7 @@ func TestWithdraw_AnOrderWhoseRepeatWasHeldBackTooIsPlacedAgain(t *testing.T) {
 	})
 	stop()
 	close(l.hold)
+	b.becomes("o1", messages.Retrying) // before w1 repeats it as well, which would not be wrong either
 	close(scarce.open)
 	e := b.ends("o1")
 	// As a first request, and not as one more repeat: with nothing in doubt any more.
