@@ -109,7 +109,7 @@ func validate(e *messages.Event, expected uint64) error {
 	switch {
 	case e.N == 0:
 		return fmt.Errorf("%w: n counts from 1", ErrInvalid)
-	case (e.N == 1) != (expected == 0):
+	case e.N == 1 && expected != 0, e.N > 1 && expected == 0 && !restores(e):
 		return fmt.Errorf("%w: n %d cannot follow sequence %d", ErrInvalid, e.N, expected)
 	case !messages.ValidTenant(e.Tenant) || !messages.ValidToken(e.OrderID):
 		return fmt.Errorf("%w: unusable tenant or order_id", ErrInvalid)
@@ -121,6 +121,13 @@ func validate(e *messages.Event, expected uint64) error {
 		return fmt.Errorf("%w: unknown provider", ErrInvalid)
 	}
 	return nil
+}
+
+// restores reports whether an event may be the first of an order that the ledger
+// has lost: it tells what became of a request, and an event holds its order as a
+// whole. An intent may not, nor what a dispatcher writes.
+func restores(e *messages.Event) bool {
+	return e.Work != nil && e.Work.Nonce != "" && e.Work.Answered && e.Type != messages.Placing
 }
 
 // settle sends the attempt until it is known whether it is stored.

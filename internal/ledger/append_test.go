@@ -76,9 +76,15 @@ func TestAppend_RefusesWhatBreaksTheContractBeforeItIsSent(t *testing.T) {
 		change   func(*messages.Event)
 		expected uint64
 	}{
-		"n is 0":                     {func(e *messages.Event) { e.N = 0 }, 0},
-		"n 1 follows something":      {func(*messages.Event) {}, 7},
-		"n 2 follows nothing":        {func(e *messages.Event) { e.N = 2 }, 0},
+		"n is 0":                {func(e *messages.Event) { e.N = 0 }, 0},
+		"n 1 follows something": {func(*messages.Event) {}, 7},
+		"n 2 follows nothing":   {func(e *messages.Event) { e.N = 2 }, 0},
+		"an intent follows nothing": {func(e *messages.Event) {
+			e.N, e.Type, e.State, e.Work = 2, messages.Placing, messages.Placing, &messages.Work{Nonce: "n1", Answered: true}
+		}, 0},
+		"no answer follows nothing": {func(e *messages.Event) {
+			e.N, e.Type, e.State, e.Work = 3, messages.Unresolved, messages.Unresolved, &messages.Work{Nonce: "n1"}
+		}, 0},
 		"order id is a wildcard":     {func(e *messages.Event) { e.OrderID = ">" }, 0},
 		"order id adds a token":      {func(e *messages.Event) { e.OrderID = "a.b" }, 0},
 		"tenant is reserved":         {func(e *messages.Event) { e.Tenant = "unknown" }, 0},

@@ -53,13 +53,22 @@ func (t *task) insist(ctx context.Context, c order.Change) error {
 	if err != nil {
 		return err
 	}
-	for {
+	for gone := 0; ; {
 		err := t.record(ctx, c)
+		if gone++; !errors.Is(err, ledger.ErrNotFound) {
+			gone = 0
+		}
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return t.lastWord(ctx, c, err)
+		case gone == looksGone:
+			// The ledger was rolled back, and has nothing of the order any more. We know
+			// all of it, and what came of it: it may have been bought.
+			t.log.Error().Err(err).Msg("the ledger has lost the order; it begins anew there with its outcome")
+			t.entry = &ledger.Entry{Event: t.entry.Event}
+			continue
 		case errors.Is(err, ledger.ErrInvalid):
 			t.log.Error().Err(err).Msg("an outcome cannot be stored as it is; it is stored without what is too long")
 			var less bool

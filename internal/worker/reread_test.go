@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -82,5 +84,32 @@ func TestOutcome_IsRecordedByAWorkerThatMustEndWhileItReads(t *testing.T) {
 	stop()
 	if e := b.ends("o1"); e.State != messages.Succeeded || s.purchases("o1") != 1 {
 		t.Errorf("%s, bought %d", b.path("o1"), s.purchases("o1"))
+	}
+}
+
+// Found by the storage rig (seed 9100105): an order that was bought while the
+// ledger was rolled back to before it. Its owner alone knows what came of it; it
+// kept the answer, and its command, for ever, and the ledger never heard of it.
+func TestOutcome_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
+	t.Parallel()
+	b, s := patientBench(t), newShop()
+	hold, entered := make(chan struct{}), make(chan struct{})
+	s.keyless = true
+	s.next(step{buy: true, hold: hold, entered: entered})
+	b.work(s, patiently(b.options(messages.BalanceSteam, "w1")))
+	b.submit(topup("o1"))
+	signal(t, entered)
+	events, err := b.js.Stream(t.Context(), messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := events.Purge(t.Context(), jetstream.WithPurgeSubject(messages.OrderEvents(tenant, "o1"))); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	e := b.ends("o1")
+	all, err := b.ledger.History(t.Context(), tenant, "o1")
+	if err != nil || len(all) != 1 || e.State != messages.Succeeded || e.N != 3 || len(e.Order) == 0 || s.purchases("o1") != 1 {
+		t.Errorf("%d events (%v), the last %s, %d of %s; bought %d", len(all), err, e.State, e.N, e.Order, s.purchases("o1"))
 	}
 }
