@@ -64,6 +64,17 @@ func (s *sums) add(r *rig.Result) {
 	}
 }
 
+// kinds counts the operator's orders at a provider by kind, as far as it was told.
+func (s *sums) kinds(provider string) map[string]int {
+	all := map[string]int{}
+	for why, n := range s.Why {
+		if words := strings.Fields(why); len(words) > 2 && words[0] == provider {
+			all[words[1]] += n
+		}
+	}
+	return all
+}
+
 // counts shows findings by invariant.
 func counts(broken map[string]int) string {
 	var all []string
@@ -201,10 +212,8 @@ func writeSums(w io.Writer, all map[string]*sums, naive controls) error {
 	zero("acknowledged and gone", func(s *sums) int { return s.Unkept })
 	for _, provider := range rig.Providers() {
 		count("the operator's, "+provider, func(s *sums) int { return s.Operator[provider] })
-		for _, why := range slices.Sorted(maps.Keys(total.Why)) {
-			if code, is := strings.CutPrefix(why, provider+" "); is {
-				count("since it is told why: "+code, func(s *sums) int { return s.Why[why] })
-			}
+		for _, kind := range slices.Sorted(maps.Keys(total.kinds(provider))) {
+			count("of these "+kind+", since it is told", func(s *sums) int { return s.kinds(provider)[kind] })
 		}
 	}
 	row("next event within ACK_WAIT + 1 s of a death", func(s *sums) string { return share(s.Recovery) })

@@ -60,7 +60,7 @@ func TestSum_AddsUpEachFormAndAll(t *testing.T) {
 		"kills of NATS servers":                       "10 50 0 60",
 		"of these, of leaders":                        "0 30 0 30",
 		"the operator's, balancesteam":                "7 0 0 7",
-		"since it is told why: topup no_answer":       "4 0 0 4",
+		"of these topup, since it is told":            "4 0 0 4",
 		"next event within ACK_WAIT + 1 s of a death": "75.00 % of 8 not counted not counted 75.00 % of 8",
 		"bought twice":                                "0 (below 0.06 of the deaths) 0 (below 0.01 of the deaths) 0 (below 0.3 of the deaths) 0 (below 0.01 of the deaths)",
 		"runs in which any invariant broke":           "0 0 0 0",
