@@ -160,6 +160,12 @@ func story(events []event) string {
 	return b.String()
 }
 
+// stale reports whether the event tells of a permit that grew too old on a busy
+// machine: nothing was sent.
+func (e event) stale() bool {
+	return e.typ() == "retrying" && strings.Contains(e.text("error.message"), ratelimit.ErrStale.Error())
+}
+
 // typesOf are the types of an order's events, in their order.
 //
 // A permit that grew too old on a busy machine sends nothing, and the order is
@@ -167,10 +173,7 @@ func story(events []event) string {
 func typesOf(events []event) string {
 	var types []string
 	for i, e := range events {
-		stale := func(at int) bool {
-			return at < len(events) && events[at].typ() == "retrying" && strings.Contains(events[at].text("error.message"), ratelimit.ErrStale.Error())
-		}
-		if stale(i) || e.typ() == "placing" && stale(i+1) {
+		if e.stale() || e.typ() == "placing" && i+1 < len(events) && events[i+1].stale() {
 			continue
 		}
 		types = append(types, e.typ())

@@ -162,10 +162,11 @@ func (u *upstream) await(key, what string, is func(event) bool) event {
 	return found
 }
 
-// awaitType waits for an event of one of the types.
+// awaitType waits for an event of one of the types, but for one that tells only
+// of a permit that grew too old.
 func (u *upstream) awaitType(key string, types ...string) event {
 	u.t.Helper()
-	return u.await(key, "came one of "+typeList(types), func(e event) bool { return slices.Contains(types, e.typ()) })
+	return u.await(key, "came one of "+typeList(types), func(e event) bool { return slices.Contains(types, e.typ()) && !e.stale() })
 }
 
 func typeList(types []string) string {
