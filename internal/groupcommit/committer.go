@@ -31,12 +31,22 @@ type Committer struct {
 	nc      *nats.Conn
 	request Request
 	now     func() time.Time // monotonic
+	after   func(time.Duration, func()) *time.Timer
 
 	mu       sync.Mutex
 	waiting  []*member
 	alone    int  // messages on their way by themselves
 	together bool // a batch is on its way
+	filling  *filling
 	pace     pace
+}
+
+// filling is a batch that is let fill, because the one before it was a bargain:
+// until it goes nothing else does that could be in it.
+type filling struct {
+	enough int // members for which it goes at once
+	timer  *time.Timer
+	over   bool // it has waited for long enough
 }
 
 // New returns a committer for one stream. A nil request is one over nc that
@@ -45,7 +55,7 @@ func New(nc *nats.Conn, request Request) *Committer {
 	if request == nil {
 		request = plain(nc)
 	}
-	c := &Committer{nc: nc, request: request, now: time.Now, pace: newPace()}
+	c := &Committer{nc: nc, request: request, now: time.Now, after: time.AfterFunc, pace: newPace()}
 	if alwaysEager() {
 		c.Eager()
 	}
@@ -92,7 +102,7 @@ func (c *Committer) Publish(ctx context.Context, m *nats.Msg, key string, patien
 	large := int64(m.Size()+roomForHeaders) > min(c.nc.MaxPayload(), mostBytes)
 	p := &member{msg: m, key: key, patience: patience, large: large, single: large}
 	c.mu.Lock()
-	if !c.together && len(c.waiting) == 0 && c.alone < c.pace.window() {
+	if !c.together && c.filling == nil && len(c.waiting) == 0 && c.alone < c.pace.window() {
 		c.alone++
 		c.mu.Unlock()
 		return c.sendAlone(ctx, p)
@@ -162,21 +172,50 @@ func (c *Committer) next() {
 	if c.together {
 		return
 	}
-	if c.pace.worth(len(c.waiting), c.now()) {
+	n, worth := len(c.waiting), false
+	if f := c.filling; f != nil {
+		if n < f.enough && !f.over {
+			c.releaseSingles()
+			return
+		}
+		f.timer.Stop()
+		c.filling, worth = nil, n >= fewest
+		c.pace.filled(n, c.now())
+	}
+	if worth || c.pace.worth(n, c.now()) {
 		// Those that are on their way alone end first: what comes meanwhile still
 		// joins. Some may not be answered at all, and are not waited for.
-		if c.alone > c.pace.window()/4 {
+		if !worth && c.alone > c.pace.window()/4 {
 			return
 		}
 		if batch := c.gather(); len(batch) > 1 {
 			c.together = true
 			go c.commit(batch)
-			// Batch after batch passes by those that can only go alone.
-			c.waiting = slices.DeleteFunc(c.waiting, func(p *member) bool { return p.single && c.release(p) })
+			c.releaseSingles()
 			return
 		}
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, c.release)
+}
+
+// releaseSingles lets go those that can only go alone: batch after batch passes
+// them by. The lock is held.
+func (c *Committer) releaseSingles() {
+	c.waiting = slices.DeleteFunc(c.waiting, func(p *member) bool { return p.single && c.release(p) })
+}
+
+// fill lets the batch after one of n fill. The lock is held.
+func (c *Committer) fill(n int) {
+	f := &filling{enough: max(leastEnough, n/2)}
+	f.timer = c.after(c.pace.fillFor(), func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		f.over = true
+		if c.filling == f {
+			c.next()
+		}
+	})
+	c.filling = f
 }
 
 // release lets a message go alone, if there is room for it. The lock is held.
@@ -242,5 +281,8 @@ func (c *Committer) commit(batch []*member) {
 		}
 	}
 	c.waiting = append(again, c.waiting...)
+	if err == nil && c.pace.bargain(len(batch), c.now().Sub(begun), c.now()) {
+		c.fill(len(batch))
+	}
 	c.next()
 }

@@ -13,6 +13,25 @@ func Waiting(c *Committer) int {
 	return len(c.waiting)
 }
 
+// Dear makes c believe that a message takes a second alone. What is let fill has
+// time until over is called.
+func Dear(c *Committer) (over func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace.answers, c.pace.busyFor = memory/2, memory/2*time.Second
+	var end func()
+	c.after = func(_ time.Duration, f func()) *time.Timer { // the lock is held
+		end = f
+		return time.NewTimer(time.Hour)
+	}
+	return func() {
+		c.mu.Lock()
+		f := end
+		c.mu.Unlock()
+		f()
+	}
+}
+
 // Pace is what the choice depends on, with a clock of its own.
 type Pace struct {
 	p   pace
@@ -51,6 +70,12 @@ func (p *Pace) Worth(n int) bool { return p.p.worth(n, p.now) }
 
 // Window is how many are sent alone now.
 func (p *Pace) Window() int { return p.p.window() }
+
+// Bargain is whether the batch after one of n that took so long is let fill.
+func (p *Pace) Bargain(n int, took time.Duration) bool { return p.p.bargain(n, took, p.now) }
+
+// Filled plays a batch that was let fill, when it has n.
+func (p *Pace) Filled(n int) { p.p.filled(n, p.now) }
 
 // Rest lets time pass.
 func (p *Pace) Rest(d time.Duration) { p.now = p.now.Add(d) }

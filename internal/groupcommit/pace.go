@@ -7,13 +7,16 @@ import (
 
 // What is believed before anything was seen, and bounds for it.
 const (
-	fewest      = 16                    // never fewer in a batch
-	guess       = 4 * time.Millisecond  // of a batch
-	longest     = 50 * time.Millisecond // between two answers; more is a hiccup and no pace
-	widest      = 256                   // messages on their way alone
-	memory      = 256                   // answers that the pace is the mean of
-	forgetAfter = 5 * time.Second       // what a batch took, where none was tried since
-	disabledFor = time.Minute           // until a stream that takes none is tried again
+	fewest      = 16                     // never fewer in a batch
+	leastEnough = 2 * fewest             // always waited for by one that is let fill
+	guess       = 4 * time.Millisecond   // of a batch
+	longest     = 50 * time.Millisecond  // between two answers; more is a hiccup and no pace
+	widest      = 256                    // messages on their way alone
+	memory      = 256                    // answers that the pace is the mean of
+	forgetAfter = 5 * time.Second        // what a batch took, where none was tried since
+	leastWary   = 100 * time.Millisecond // after a batch was let fill in vain,
+	mostVain    = 5                      // and twice as long so often
+	disabledFor = time.Minute            // until a stream that takes none is tried again
 )
 
 // pace is what the server was seen to take for messages that come alone, and
@@ -32,6 +35,9 @@ type pace struct {
 	tried time.Time     // when the last batch ended
 	off   time.Time     // until then the stream takes no batches
 	eager bool          // nothing is learnt: see Committer.Eager
+
+	vain int       // batches in a row that were let fill and did not
+	wary time.Time // until then none is let fill
 }
 
 func newPace() pace { return pace{whole: guess} }
@@ -56,7 +62,7 @@ func (p *pace) window() int {
 	case each <= 0:
 		return widest
 	}
-	return min(max(int(p.whole/each), fewest), widest)
+	return min(max(int(p.batch()/each), fewest), widest)
 }
 
 // worth reports whether a batch of n would be faster than n messages alone: it
@@ -69,8 +75,37 @@ func (p *pace) worth(n int, now time.Time) bool {
 		p.whole, p.part = guess, 0
 	}
 	each := p.each()
-	return each > 0 && n >= fewest && time.Duration(n)*each >= p.whole && p.part <= each && !now.Before(p.off)
+	return each > 0 && n >= fewest && time.Duration(n)*each >= p.batch() && p.part <= each && !now.Before(p.off)
 }
+
+// bargain reports whether a batch of n that took so long was faster than n
+// messages alone, so that the next one is worth waiting for. Where orders go
+// round, each asking for its next event when it has got its last one, nearly all
+// of them wait for the batch that is on its way, and few would be there for the
+// one after it.
+func (p *pace) bargain(n int, took time.Duration, now time.Time) bool {
+	return !p.eager && n >= fewest && took < time.Duration(n)*p.each() && !now.Before(p.wary)
+}
+
+// filled notes how many were in a batch that was let fill when that ended. Where
+// orders come one by one, and a batch was only what a hiccup had dammed up, it is
+// in vain, and tried less and less often.
+func (p *pace) filled(n int, now time.Time) {
+	if n >= fewest {
+		p.vain = 0
+		return
+	}
+	p.wary = now.Add(leastWary << p.vain)
+	p.vain = min(p.vain+1, mostVain)
+}
+
+// fillFor bounds how long a batch is let fill.
+func (p *pace) fillFor() time.Duration { return 2 * p.batch() }
+
+// batch is what a batch takes, as far as the choice goes. Where much goes alone
+// it takes a multiple of that, because each of its syncs waits for those of the
+// others; if that counted, all would go on alone for ever.
+func (p *pace) batch() time.Duration { return min(p.whole, 2*guess) }
 
 // answered notes an answer to a message that was sent alone; left are still on
 // their way.

@@ -130,3 +130,75 @@ func TestPace_AStreamThatTakesNoBatchesIsLeftAloneForAWhile(t *testing.T) {
 		t.Error("it is never tried again, though setup may have changed the stream")
 	}
 }
+
+// A batch waits for the syncs of all that goes alone. Believed, what it then
+// takes would make all go on alone.
+func TestPace_BatchesAreTriedThoughTheyTakeLongBesideMuchThatGoesAlone(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 600*time.Microsecond)
+	for range 20 {
+		p.Batch(32, 18*time.Millisecond, nil)
+	}
+	if w := p.Window(); w > 16 {
+		t.Errorf("%d go alone before one waits", w)
+	}
+	if !p.Worth(20) {
+		t.Error("20 would go alone")
+	}
+}
+
+func TestPace_OnlyABargainLetsTheNextBatchFill(t *testing.T) {
+	t.Parallel()
+	always, relaxed := groupcommit.NewPace(), groupcommit.NewPace()
+	always.Alone(200, 310*time.Microsecond)
+	relaxed.Alone(500, 28*time.Microsecond)
+	for _, c := range []struct {
+		name string
+		p    *groupcommit.Pace
+		n    int
+		took time.Duration
+		want bool
+	}{
+		{"faster than alone", always, 32, 6 * time.Millisecond, true},
+		{"slower than alone", always, 32, 12 * time.Millisecond, false},
+		{"so few that it was chance", always, 8, time.Millisecond, false},
+		{"default sync", relaxed, 300, 16 * time.Millisecond, false},
+		{"nothing known", groupcommit.NewPace(), 100, time.Millisecond, false},
+	} {
+		if got := c.p.Bargain(c.n, c.took); got != c.want {
+			t.Errorf("%s: the next one is let fill: %v", c.name, got)
+		}
+	}
+}
+
+// Where orders come one by one a batch is what a hiccup has dammed up, and all
+// that waits for the next one to fill waits for nothing.
+func TestPace_AFillInVainIsTriedLessAndLess(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 310*time.Microsecond)
+	fills := func(within time.Duration) (n int) {
+		for range within / (10 * time.Millisecond) {
+			if p.Bargain(32, 6*time.Millisecond) {
+				n++
+				p.Filled(3)
+			}
+			p.Rest(10 * time.Millisecond)
+		}
+		return n
+	}
+	if n := fills(10 * time.Second); n < 4 || n > 10 {
+		t.Errorf("%d of 1,000 were let fill in vain", n)
+	}
+	p.Rest(10 * time.Second)
+	p.Filled(40)
+	if !p.Bargain(32, 6*time.Millisecond) {
+		t.Error("one that has filled is not followed by another")
+	}
+	p.Filled(3)
+	p.Rest(200 * time.Millisecond)
+	if !p.Bargain(32, 6*time.Millisecond) {
+		t.Error("what was in vain before one filled still counts")
+	}
+}
