@@ -44,6 +44,7 @@ type Committer struct {
 // filling is a batch that is let fill, because the one before it was a bargain:
 // until it goes nothing else does that could be in it.
 type filling struct {
+	begun  time.Time
 	enough int // members for which it goes at once
 	timer  *time.Timer
 	over   bool // it has waited for long enough
@@ -172,17 +173,19 @@ func (c *Committer) next() {
 	if c.together {
 		return
 	}
-	n, worth := len(c.waiting), false
+	n, worth, now := c.joinable(), false, c.now()
+	begun := now
 	if f := c.filling; f != nil {
 		if n < f.enough && !f.over {
 			c.releaseSingles()
 			return
 		}
 		f.timer.Stop()
-		c.filling, worth = nil, n >= fewest
-		c.pace.filled(n, c.now())
+		worth = n >= fewest
+		c.pace.filled(worth, now)
+		begun, c.filling = f.begun, nil
 	}
-	if worth || c.pace.worth(n, c.now()) {
+	if worth || c.pace.worth(n, now) {
 		// Those that are on their way alone end first: what comes meanwhile still
 		// joins. Some may not be answered at all, and are not waited for.
 		if !worth && c.alone > c.pace.window()/4 {
@@ -190,12 +193,22 @@ func (c *Committer) next() {
 		}
 		if batch := c.gather(); len(batch) > 1 {
 			c.together = true
-			go c.commit(batch)
+			go c.commit(batch, begun)
 			c.releaseSingles()
 			return
 		}
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, c.release)
+}
+
+// joinable counts those that a batch may take. The lock is held.
+func (c *Committer) joinable() (n int) {
+	for _, p := range c.waiting {
+		if !p.single {
+			n++
+		}
+	}
+	return n
 }
 
 // releaseSingles lets go those that can only go alone: batch after batch passes
@@ -206,7 +219,7 @@ func (c *Committer) releaseSingles() {
 
 // fill lets the batch after one of n fill. The lock is held.
 func (c *Committer) fill(n int) {
-	f := &filling{enough: max(leastEnough, n/2)}
+	f := &filling{begun: c.now(), enough: max(leastEnough, n/2)}
 	f.timer = c.after(c.pace.fillFor(), func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -258,15 +271,16 @@ func (c *Committer) gather() []*member {
 	return batch
 }
 
-// commit sends a batch and tells each member what became of it.
-func (c *Committer) commit(batch []*member) {
-	begun := c.now()
+// commit sends a batch and tells each member what became of it. Nothing else was
+// sent since begun.
+func (c *Committer) commit(batch []*member, begun time.Time) {
+	sent := c.now()
 	ack, err := c.send(batch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.together = false
 	refused := refusal(err)
-	c.pace.committed(len(batch), c.now(), begun, err)
+	c.pace.committed(len(batch), c.now(), sent, err)
 	var again []*member
 	for i, p := range batch {
 		switch {

@@ -1,6 +1,7 @@
 package groupcommit
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,17 +15,22 @@ func Waiting(c *Committer) int {
 }
 
 // Dear makes c believe that a message takes a second alone. What is let fill has
-// time until over is called.
-func Dear(c *Committer) (over func()) {
+// time until over is called; by its clock that was as long after.
+func Dear(c *Committer) (over func(after time.Duration)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pace.answers, c.pace.busyFor = memory/2, memory/2*time.Second
-	var end func()
+	var (
+		end     func()
+		skipped atomic.Int64
+	)
+	c.now = func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) }
 	c.after = func(_ time.Duration, f func()) *time.Timer { // the lock is held
 		end = f
 		return time.NewTimer(time.Hour)
 	}
-	return func() {
+	return func(after time.Duration) {
+		skipped.Add(int64(after))
 		c.mu.Lock()
 		f := end
 		c.mu.Unlock()
@@ -74,8 +80,8 @@ func (p *Pace) Window() int { return p.p.window() }
 // Bargain is whether the batch after one of n that took so long is let fill.
 func (p *Pace) Bargain(n int, took time.Duration) bool { return p.p.bargain(n, took, p.now) }
 
-// Filled plays a batch that was let fill, when it has n.
-func (p *Pace) Filled(n int) { p.p.filled(n, p.now) }
+// Filled plays the end of a batch that was let fill.
+func (p *Pace) Filled(full bool) { p.p.filled(full, p.now) }
 
 // Rest lets time pass.
 func (p *Pace) Rest(d time.Duration) { p.now = p.now.Add(d) }

@@ -15,6 +15,7 @@ const (
 	memory      = 256                    // answers that the pace is the mean of
 	forgetAfter = 5 * time.Second        // what a batch took, where none was tried since
 	leastWary   = 100 * time.Millisecond // after a batch was let fill in vain,
+	probeEvery  = 8                      // bargains, of which one is not followed by a fill
 	mostVain    = 5                      // and twice as long so often
 	disabledFor = time.Minute            // until a stream that takes none is tried again
 )
@@ -35,6 +36,8 @@ type pace struct {
 	tried time.Time     // when the last batch ended
 	off   time.Time     // until then the stream takes no batches
 	eager bool          // nothing is learnt: see Committer.Eager
+
+	bargains int
 
 	vain int       // batches in a row that were let fill and did not
 	wary time.Time // until then none is let fill
@@ -78,20 +81,27 @@ func (p *pace) worth(n int, now time.Time) bool {
 	return each > 0 && n >= fewest && time.Duration(n)*each >= p.batch() && p.part <= each && !now.Before(p.off)
 }
 
-// bargain reports whether a batch of n that took so long was faster than n
-// messages alone, so that the next one is worth waiting for. Where orders go
-// round, each asking for its next event when it has got its last one, nearly all
-// of them wait for the batch that is on its way, and few would be there for the
-// one after it.
+// bargain reports whether a batch of n, which took so long with the time in which
+// it was let fill, was faster than n messages alone, so that the next one is worth
+// waiting for. Where orders go round, each asking for its next event when it has
+// got its last one, nearly all of them wait for the batch that is on its way, and
+// few would be there for the one after it.
+//
+// Not every bargain is followed by one: what goes alone in between shows whether
+// it still is one.
 func (p *pace) bargain(n int, took time.Duration, now time.Time) bool {
-	return !p.eager && n >= fewest && took < time.Duration(n)*p.each() && !now.Before(p.wary)
+	if p.eager || n < fewest || took >= time.Duration(n)*p.each() || now.Before(p.wary) {
+		return false
+	}
+	p.bargains++
+	return p.bargains%probeEvery != 0
 }
 
-// filled notes how many were in a batch that was let fill when that ended. Where
-// orders come one by one, and a batch was only what a hiccup had dammed up, it is
-// in vain, and tried less and less often.
-func (p *pace) filled(n int, now time.Time) {
-	if n >= fewest {
+// filled notes whether a batch that was let fill did. Where orders come one by
+// one, and a batch was only what a hiccup had dammed up, it is in vain, and tried
+// less and less often.
+func (p *pace) filled(full bool, now time.Time) {
+	if full {
 		p.vain = 0
 		return
 	}
@@ -100,12 +110,18 @@ func (p *pace) filled(n int, now time.Time) {
 }
 
 // fillFor bounds how long a batch is let fill.
-func (p *pace) fillFor() time.Duration { return 2 * p.batch() }
+func (p *pace) fillFor() time.Duration { return 2 * min(p.whole, 2*guess) }
 
 // batch is what a batch takes, as far as the choice goes. Where much goes alone
 // it takes a multiple of that, because each of its syncs waits for those of the
-// others; if that counted, all would go on alone for ever.
-func (p *pace) batch() time.Duration { return min(p.whole, 2*guess) }
+// others; if that counted, all would go on alone for ever. Where its members are
+// slower than alone all the same, batches are slow, and that counts.
+func (p *pace) batch() time.Duration {
+	if p.part > p.each() {
+		return p.whole
+	}
+	return min(p.whole, 2*guess)
+}
 
 // answered notes an answer to a message that was sent alone; left are still on
 // their way.

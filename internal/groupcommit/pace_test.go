@@ -172,6 +172,35 @@ func TestPace_OnlyABargainLetsTheNextBatchFill(t *testing.T) {
 	}
 }
 
+// While batches fill nothing else shows what a message takes alone: a stall would
+// be taken for the pace of the server for ever.
+func TestPace_NowAndThenABargainIsFollowedByNoFill(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 310*time.Microsecond)
+	fills := 0
+	for range 80 {
+		if p.Bargain(32, 6*time.Millisecond) {
+			fills++
+		}
+	}
+	if fills < 60 || fills > 75 {
+		t.Errorf("%d of 80 bargains were followed by a fill", fills)
+	}
+}
+
+// A message may take long and many be under way at once, as on three nodes far
+// apart: then batches are slow as well, and none must keep others from being sent.
+func TestPace_BatchesThatAreSlowerThanAloneKeepNobodyBack(t *testing.T) {
+	t.Parallel()
+	p := groupcommit.NewPace()
+	p.Alone(200, 500*time.Microsecond)
+	p.Batch(16, 60*time.Millisecond, nil)
+	if w := p.Window(); w < 20 {
+		t.Errorf("only %d go alone", w)
+	}
+}
+
 // Where orders come one by one a batch is what a hiccup has dammed up, and all
 // that waits for the next one to fill waits for nothing.
 func TestPace_AFillInVainIsTriedLessAndLess(t *testing.T) {
@@ -182,7 +211,7 @@ func TestPace_AFillInVainIsTriedLessAndLess(t *testing.T) {
 		for range within / (10 * time.Millisecond) {
 			if p.Bargain(32, 6*time.Millisecond) {
 				n++
-				p.Filled(3)
+				p.Filled(false)
 			}
 			p.Rest(10 * time.Millisecond)
 		}
@@ -192,11 +221,11 @@ func TestPace_AFillInVainIsTriedLessAndLess(t *testing.T) {
 		t.Errorf("%d of 1,000 were let fill in vain", n)
 	}
 	p.Rest(10 * time.Second)
-	p.Filled(40)
+	p.Filled(true)
 	if !p.Bargain(32, 6*time.Millisecond) {
 		t.Error("one that has filled is not followed by another")
 	}
-	p.Filled(3)
+	p.Filled(false)
 	p.Rest(200 * time.Millisecond)
 	if !p.Bargain(32, 6*time.Millisecond) {
 		t.Error("what was in vain before one filled still counts")
