@@ -2,6 +2,7 @@ package groupcommit_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,5 +112,26 @@ func TestPublish_TheTimeOfAFillCountsAgainstIt(t *testing.T) {
 	few := numbers(500, 3)
 	if n := check(t, js, few, burst(t.Context(), c, few)); n != 0 {
 		t.Errorf("what came after it waited again, and came in %d batches", n)
+	}
+}
+
+// What can only go alone passes a batch by, and does not make it full.
+func TestPublish_WhatCanOnlyGoAloneDoesNotFillABatch(t *testing.T) {
+	t.Parallel()
+	js := natstest.Start(t).JS(t)
+	natstest.CreateStream(t, js, stream(true))
+	c, over, fill := filling(t, js)
+	nearly := numbers(400, 31) // one fewer than are waited for
+	done := fill(nearly)
+	large := event(500, strings.Repeat("x", int(js.Conn().MaxPayload())-300))
+	if _, err := c.Publish(t.Context(), large, key(500), patience); err != nil {
+		t.Fatal(err)
+	}
+	if n := groupcommit.Waiting(c); n != len(nearly) {
+		t.Errorf("%d wait for the batch to fill, want %d", n, len(nearly))
+	}
+	over(0)
+	if n := check(t, js, nearly, <-done); n != 1 {
+		t.Errorf("they came in %d batches, want 1", n)
 	}
 }

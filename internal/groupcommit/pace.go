@@ -10,13 +10,14 @@ const (
 	fewest      = 16                     // never fewer in a batch
 	leastEnough = 2 * fewest             // always waited for by one that is let fill
 	guess       = 4 * time.Millisecond   // of a batch
+	dearest     = 2 * guess              // that a batch counts for while it is faster than its members alone
 	longest     = 50 * time.Millisecond  // between two answers; more is a hiccup and no pace
 	widest      = 256                    // messages on their way alone
 	memory      = 256                    // answers that the pace is the mean of
 	forgetAfter = 5 * time.Second        // what a batch took, where none was tried since
 	leastWary   = 100 * time.Millisecond // after a batch was let fill in vain,
-	probeEvery  = 8                      // bargains, of which one is not followed by a fill
 	mostVain    = 5                      // and twice as long so often
+	probeEvery  = 8                      // bargains, of which one is not followed by a fill
 	disabledFor = time.Minute            // until a stream that takes none is tried again
 )
 
@@ -37,10 +38,9 @@ type pace struct {
 	off   time.Time     // until then the stream takes no batches
 	eager bool          // nothing is learnt: see Committer.Eager
 
-	bargains int
-
-	vain int       // batches in a row that were let fill and did not
-	wary time.Time // until then none is let fill
+	bargains int       // so far: see probeEvery
+	vain     int       // batches in a row that were let fill and did not
+	wary     time.Time // until then none is let fill
 }
 
 func newPace() pace { return pace{whole: guess} }
@@ -110,7 +110,7 @@ func (p *pace) filled(full bool, now time.Time) {
 }
 
 // fillFor bounds how long a batch is let fill.
-func (p *pace) fillFor() time.Duration { return 2 * min(p.whole, 2*guess) }
+func (p *pace) fillFor() time.Duration { return 2 * min(p.whole, dearest) }
 
 // batch is what a batch takes, as far as the choice goes. Where much goes alone
 // it takes a multiple of that, because each of its syncs waits for those of the
@@ -120,7 +120,7 @@ func (p *pace) batch() time.Duration {
 	if p.part > p.each() {
 		return p.whole
 	}
-	return min(p.whole, 2*guess)
+	return min(p.whole, dearest)
 }
 
 // answered notes an answer to a message that was sent alone; left are still on
