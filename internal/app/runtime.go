@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,9 @@ type Runtime struct {
 	Metrics  *prometheus.Registry
 	Health   *Health
 	HTTPAddr string // where health and metrics are served
+	// PermitAge is how old a permit may grow before it is used; 0 is what the
+	// provider's limit can bear, and more is for tests that have no such limit.
+	PermitAge time.Duration
 	// Hard ends when the time for draining is over. Work in flight may use it
 	// after the context of Run has ended; nothing new may be begun by then.
 	Hard context.Context // it outlives the call on purpose

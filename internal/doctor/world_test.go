@@ -2,7 +2,6 @@ package doctor_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -22,6 +21,7 @@ import (
 	"github.com/beltline-io/beltline/internal/doctor"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
@@ -133,24 +133,7 @@ func (w *world) environ() map[string]string {
 // run starts a program and waits until it says that it is ready.
 func (w *world) run(p app.Program, env map[string]string) {
 	w.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan struct{})
-	work := p.Run
-	p.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
-	go func() {
-		defer close(ended)
-		p.Execute(ctx, app.Process{Environ: env, Stdout: w, Stderr: w})
-	}()
-	w.t.Cleanup(func() { cancel(); <-ended })
-	select {
-	case rt := <-begun:
-		w.await(p.Name+" is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
-	case <-ended:
-		w.t.Fatalf("%s ended", p.Name)
-	}
+	programstest.Ready(w.t, p, app.Process{Environ: env, Stdout: w, Stderr: w})
 }
 
 // Write takes a line of a program's log.

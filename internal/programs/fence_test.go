@@ -15,6 +15,7 @@ import (
 	"github.com/beltline-io/beltline/internal/fence"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 )
@@ -77,27 +78,11 @@ func page(t *testing.T, addr, path string) string {
 	return string(body)
 }
 
-// start runs a program until the test ends, and returns its log and address.
+// start starts a program, and returns its log and address.
 func start(t *testing.T, p app.Program, env map[string]string) (*lines, string) {
 	t.Helper()
 	log := &lines{}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan int, 1)
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: log, Stderr: log}) }()
-	t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			t.Errorf("%s ended with %d", p.Name, code)
-		}
-	})
-	var addr string
-	eventually(t, p.Name+" to be ready", func() bool {
-		if addr = log.find(`"addr":"([^"]+)"[^\n]*health and metrics were served`); addr == "" {
-			return false
-		}
-		return !strings.Contains(page(t, addr, "/readyz"), `"reason"`)
-	})
-	return log, addr
+	return log, programstest.Ready(t, p, app.Process{Environ: env, Stdout: log, Stderr: log}).HTTPAddr
 }
 
 // Whoever runs the programs must see that nothing is bought, and why, without

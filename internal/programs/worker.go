@@ -129,7 +129,7 @@ func runWorker(ctx context.Context, rt *app.Runtime, p messages.Provider, h *hoo
 	}
 	defer l.Close()
 	s, waits := rt.Config.Provider(p), rt.Config.Times
-	limiter := ratelimit.New(rt.JS, ratelimit.Options{Provider: p, Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
+	limiter := ratelimit.New(rt.JS, ratelimit.Options{Provider: p, Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics, Age: rt.PermitAge})
 	http := providerhttp.New(providerhttp.Config{Name: string(p), Timeout: s.Timeout, Limiter: ratelimit.Patient(limiter), Observe: observe(rt.Metrics, p)})
 	defer http.Close()
 	orders := queue.New(rt.JS)

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type Options struct {
 	Log      zerolog.Logger
 	// Registerer takes the limiter's metrics; nil for none.
 	Registerer prometheus.Registerer
+	// Age is how old a permit may grow before it is used. 0 is what keeps the
+	// limit, and more may overrun it: that is for tests that have none to keep.
+	Age time.Duration
 }
 
 // Shared is the limit that all replicas keep together. It is safe for
@@ -41,6 +45,7 @@ type Options struct {
 type Shared struct {
 	fence   fence
 	self    string
+	age     time.Duration // of the oldest permit that may be used
 	log     zerolog.Logger
 	metrics *metrics
 	looking chan struct{} // holds a place for one glance at a time
@@ -63,7 +68,7 @@ func New(js jetstream.JetStream, o Options) *Shared {
 
 func newShared(f fence, o Options) *Shared {
 	return &Shared{
-		fence: f, self: o.Instance, log: o.Log, metrics: newMetrics(o.Registerer, o.Provider),
+		fence: f, self: o.Instance, age: cmp.Or(o.Age, greatestAge), log: o.Log, metrics: newMetrics(o.Registerer, o.Provider),
 		looking: make(chan struct{}, 1), news: make(chan struct{}, 1), turns: turns{self: o.Instance},
 	}
 }
@@ -195,7 +200,7 @@ func (s *Shared) tellPace() {
 func (s *Shared) ask(ctx context.Context, use Use, n note) (Permit, bool, error) {
 	timed, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	p := Permit{Granted: time.Now(), MaxAge: greatestAge}
+	p := Permit{Granted: time.Now(), MaxAge: s.age}
 	n.Use, n.By = use.String(), s.self
 	seq, granted, err := s.fence.publish(timed, n)
 	s.mu.Lock()
@@ -232,7 +237,7 @@ func (s *Shared) owed() (used func(fresh bool)) {
 			s.tellPace()
 		})
 	}
-	late := time.AfterFunc(greatestAge, settle)
+	late := time.AfterFunc(s.age, settle)
 	return func(fresh bool) {
 		if !fresh {
 			s.metrics.thrown.Inc()

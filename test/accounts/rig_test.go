@@ -2,7 +2,6 @@ package accounts_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
@@ -100,7 +100,7 @@ func (r *rig) startPrograms(more map[string]string) {
 		"worker-skinsback":    {"SKINSBACK_URL": r.skins.URL(), "SKINSBACK_CLIENT_ID": "77", "SKINSBACK_CLIENT_SECRET": skinsSecret},
 		"worker-exchanger":    {"EXCHANGER_URL": r.site.APIURL(), "EXCHANGER_API_LOGIN": exchangertest.Login, "EXCHANGER_API_KEY": siteKey},
 	}
-	var runtimes []*app.Runtime
+	var all []*programstest.Program
 	for _, p := range append(programs.Workers(), programs.Dispatcher()) {
 		env := shared()
 		maps.Copy(env, own[p.Name])
@@ -110,38 +110,17 @@ func (r *rig) startPrograms(more map[string]string) {
 			}
 		}
 		env["NATS_CONTEXT"], env["LOG_FORMAT"], env["HTTP_ADDR"], env["DRAIN_TIMEOUT"] = r.context(p.Name), "json", "127.0.0.1:0", "20s"
-		runtimes = append(runtimes, r.run(p, env))
+		all = append(all, r.run(p, env))
 	}
-	for _, rt := range runtimes {
-		r.await("a program is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
+	for _, p := range all {
+		p.AwaitReady()
 	}
 }
 
-// run starts a program, and drains it at the end of the test.
-func (r *rig) run(p app.Program, env map[string]string) *app.Runtime {
+// run starts a program.
+func (r *rig) run(p app.Program, env map[string]string) *programstest.Program {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan int, 1)
-	work := p.Run
-	p.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: r, Stderr: r}) }()
-	r.t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			r.t.Errorf("%s ended with code %d", p.Name, code)
-		}
-	})
-	select {
-	case rt := <-begun:
-		return rt
-	case code := <-ended:
-		ended <- code
-		r.t.Fatalf("%s ended with code %d\n%s", p.Name, code, r.trouble())
-		return nil
-	}
+	return programstest.Start(r.t, p, app.Process{Environ: env, Stdout: r, Stderr: r})
 }
 
 // Write takes a line of a program's log.

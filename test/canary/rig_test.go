@@ -2,7 +2,6 @@ package canary_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
@@ -208,31 +208,10 @@ func (r *rig) run(p app.Program, env, own map[string]string) {
 	r.t.Helper()
 	env = maps.Clone(env)
 	maps.Copy(env, own)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan int, 1)
-	work := p.Run
-	p.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
 	out := &log{name: p.Name, addr: make(chan string, 1)}
 	r.logs = append(r.logs, out)
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: out, Stderr: out}) }()
-	stop := sync.OnceFunc(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			r.t.Errorf("%s ended with code %d", p.Name, code)
-		}
-	})
-	r.stops = append(r.stops, stop)
-	r.t.Cleanup(stop)
-	select {
-	case rt := <-begun:
-		await(r.t, p.Name+" is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
-	case code := <-ended:
-		ended <- code
-		r.t.Fatalf("%s ended with code %d:\n%s", p.Name, code, out)
-	}
+	running := programstest.Ready(r.t, p, app.Process{Environ: env, Stdout: out, Stderr: out})
+	r.stops = append(r.stops, running.Stop)
 }
 
 // follow reads all events as they come.

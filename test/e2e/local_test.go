@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
-	"context"
 	"maps"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -87,32 +86,7 @@ func (l *local) run(p app.Program, own map[string]string) (stop func()) {
 			env[name] = value
 		}
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(l.t.Context()))
-	ended, begun := make(chan int, 1), l.log.count()
-	// A program that has ended says nothing more: who waits for its first line
-	// must hear of it.
-	alive, over := context.WithCancel(l.t.Context())
-	l.t.Cleanup(over)
-	go func() {
-		ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: l.log, Stderr: l.log})
-		over()
-	}()
-	var once sync.Once
-	stop = func() {
-		once.Do(func() {
-			cancel()
-			if code := <-ended; code != app.ExitOK {
-				l.t.Errorf("%s ended with code %d", p.Name, code)
-			}
-		})
-	}
-	l.t.Cleanup(stop)
-	line, err := l.log.await(alive, begun, `"service":"`+p.Name+`"`, "health and metrics were served")
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	awaitReady(l.t, p.Name, line)
-	return stop
+	return programstest.Ready(l.t, p, app.Process{Environ: env, Stdout: l.log, Stderr: l.log}).Stop
 }
 
 // purchases is what a shop executed for an account.

@@ -17,7 +17,9 @@ import (
 
 // polling lets timers do their work, in fractions of a second.
 func polling() map[string]string {
-	return map[string]string{"POLL_FIRST": "100ms", "POLL_MAX": "300ms"}
+	return map[string]string{
+		"POLL_FIRST": "100ms", "POLL_MAX": "300ms", "SKINSBACK_TIMEOUT": "4s", "EXCHANGER_TIMEOUT": "4s", "LEASE": "5s", "ACK_WAIT": "7s",
+	}
 }
 
 // gate stands before a shop: it executes a create, and keeps its answer back
@@ -150,7 +152,7 @@ func (r *rig) polled(w world, paths ...[]string) {
 	for n, path := range paths {
 		s := script{id: fmt.Sprintf("ord-%d", n), n: n, path: path}
 		group.Go(func() {
-			first, ok := r.open(w, &s)
+			first, ok := r.open(w, s)
 			if !ok {
 				return
 			}
@@ -197,7 +199,7 @@ func TestSkinsBack_AnAbandonedDepositIsWatchedBeyondTheHoldOfTheSecond(t *testin
 	s := script{id: "ord-a", n: 1, path: []string{skinsbacktest.InHold, skinsbacktest.Success}}
 	h := g.hold(s)
 	h.answer <- false // its pay URL is lost, so the order takes a second deposit
-	first := r.mustOpen(d, &s)
+	first := r.mustOpen(d, s)
 	for step, status := range s.path {
 		d.advance(first, s, status)
 		r.showsAt(d, s, step)

@@ -30,7 +30,7 @@ func (r *rig) traced(book *providertest.Book, ops ...string) traces {
 }
 
 // mustOpen is open in a test that cannot go on without.
-func (r *rig) mustOpen(w world, s *script) event {
+func (r *rig) mustOpen(w world, s script) event {
 	r.t.Helper()
 	first, ok := r.open(w, s)
 	if !ok {
@@ -56,8 +56,8 @@ func withoutToken(h hook) hook {
 // genuine one, which does.
 func (r *rig) mustLeaveNoTrace(w world, s, other script, count func() traces) {
 	r.t.Helper()
-	first := r.mustOpen(w, &s)
-	r.mustOpen(w, &other)
+	first := r.mustOpen(w, s)
+	r.mustOpen(w, other)
 	w.advance(first, s, s.path[0])
 	before := count()
 	genuine := w.genuine(first)
@@ -97,7 +97,7 @@ func TestExchanger_ACallbackWithTheTokenThatLiesIsOnlyAQuestion(t *testing.T) {
 	t.Parallel()
 	r, b := startExchanger(t, 2, nil)
 	s := script{id: "ord-a", n: 1, path: []string{"payed"}}
-	first := r.mustOpen(b, &s)
+	first := r.mustOpen(b, s)
 	b.advance(first, s, "payed")
 	r.mustTake(b.genuine(first))
 	r.showsAt(b, s, 0)
@@ -123,7 +123,7 @@ func TestSkinsBack_ANotificationOfAnUnknownOrderIsKeptAsADeadLetter(t *testing.T
 	t.Parallel()
 	r, d := startSkinsBack(t, 1, nil, nil)
 	s := script{id: "ord-a", n: 1, path: []string{skinsbacktest.Success}}
-	first := r.mustOpen(d, &s)
+	first := r.mustOpen(d, s)
 	h := d.genuine(first)
 	if want := "/hook/skinsback/acme/" + s.id + "/" + tokenOf("skinsback", tenant, s.id); !strings.HasSuffix(h.url, want) {
 		t.Fatalf("the address of the order is %s, not …%s", h.url, want)

@@ -2,7 +2,6 @@ package hooks_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -22,6 +21,7 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 )
 
 const (
@@ -37,7 +37,6 @@ const (
 type rig struct {
 	t        *testing.T
 	provider string
-	polling  bool // timers are short
 	js       jetstream.JetStream
 	feed     *feed
 	client   *http.Client
@@ -46,17 +45,17 @@ type rig struct {
 	mu    sync.Mutex
 	doors []http.Handler
 	turn  atomic.Uint64
-	again atomic.Int64 // polls under way after lookups that failed
 	log   bytes.Buffer // of all programs
 }
 
 // settings keep the order of production's times at a fraction of their length.
-// Polling is out of the way unless a test wants it.
+// Polling is out of the way unless a test wants it, and a machine that stands
+// still for seconds breaks no lookup: its next would come in an hour.
 func settings(natsURL string) map[string]string {
 	return map[string]string{
 		"NATS_URL": natsURL, "LOG_LEVEL": "info", "LOG_FORMAT": "json", "HTTP_ADDR": "127.0.0.1:0",
-		"SKINSBACK_RATE_LIMIT": "100000/1s", "SKINSBACK_TIMEOUT": "4s", "EXCHANGER_RATE_LIMIT": "100000/1s", "EXCHANGER_TIMEOUT": "4s",
-		"LEASE": "5s", "ACK_WAIT": "7s", "POLL_FIRST": "1h", "POLL_MAX": "1h", "ABSENCE_WAIT": "15s", "HOLD_DOWN": "30s",
+		"SKINSBACK_RATE_LIMIT": "100000/1s", "SKINSBACK_TIMEOUT": "15s", "EXCHANGER_RATE_LIMIT": "100000/1s", "EXCHANGER_TIMEOUT": "15s",
+		"LEASE": "18s", "ACK_WAIT": "22s", "POLL_FIRST": "1h", "POLL_MAX": "1h", "ABSENCE_WAIT": "15s", "HOLD_DOWN": "30s",
 		"EVENTS_MAX_BYTES": "256MiB", "ORDERS_MAX_BYTES": "64MiB", "DLQ_MAX_BYTES": "64MiB", "DRAIN_TIMEOUT": "10s",
 	}
 }
@@ -68,10 +67,8 @@ func newRig(t *testing.T, worker func() app.Program, replicas int, change, own m
 	server := natstest.Start(t, natstest.WithListener())
 	r := &rig{
 		t: t, provider: string(worker().Provider), js: server.JS(t),
-		polling: change["POLL_FIRST"] != "",
-		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience},
 	}
-	t.Cleanup(func() { awaitTrue(t, "no poll is under way", func() bool { return r.again.Load() == 0 }) })
 	r.public = httptest.NewServer(http.HandlerFunc(r.balance))
 	t.Cleanup(r.public.Close)
 	t.Cleanup(func() {
@@ -97,53 +94,20 @@ func newRig(t *testing.T, worker func() app.Program, replicas int, change, own m
 	return r
 }
 
-// run starts a program, waits until it says that it is ready, and drains it at
-// the end of the test.
+// run starts a program and waits until it says that it is ready.
 func (r *rig) run(p app.Program, env map[string]string) {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan int, 1)
-	work := p.Run
-	p.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: r, Stderr: r}) }()
-	r.t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			r.t.Errorf("%s ended with code %d", p.Name, code)
-		}
-	})
-	select {
-	case rt := <-begun:
-		awaitTrue(r.t, p.Name+" is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
-	case code := <-ended:
-		ended <- code
-		r.t.Fatalf("%s ended with code %d", p.Name, code)
-	}
+	programstest.Ready(r.t, p, app.Process{Environ: env, Stdout: r, Stderr: r})
 }
 
-// Write takes a line of a program's log, and learns from it where a door is. A
-// lookup that failed is made again at once, not in an hour: on a busy machine a
-// permit may grow too old before it is used.
+// Write takes a line of a program's log, and learns from it where a door is.
 func (r *rig) Write(line []byte) (int, error) {
-	var said struct {
-		Message, Addr string
-		OrderID       string `json:"order_id"`
-	}
+	var said struct{ Message, Addr string }
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log.Write(line)
 	if json.Unmarshal(line, &said) != nil {
 		return len(line), nil
-	}
-	if strings.HasPrefix(said.Message, "lookup failed") && !r.polling {
-		r.again.Add(1)
-		go func() {
-			defer r.again.Add(-1)
-			r.poll(said.OrderID)
-		}()
 	}
 	if said.Message == "door for callbacks opened" {
 		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: said.Addr})
@@ -245,7 +209,7 @@ func (r *rig) calm() {
 			r.t.Error(err)
 			return true
 		}
-		return len(info.State.Subjects) == 0 && r.again.Load() == 0
+		return len(info.State.Subjects) == 0
 	})
 }
 

@@ -135,22 +135,22 @@ func scripts(paths ...[]string) []script {
 func (r *rig) play(w world, all []script) {
 	r.t.Helper()
 	const atOnce = 16
-	next := make(chan *script)
+	next := make(chan script)
 	var group sync.WaitGroup
 	for range atOnce {
 		group.Go(func() {
 			for s := range next {
 				if !r.perform(w, s) {
-					r.t.Errorf("that was %s", *s)
+					r.t.Errorf("that was %s", s)
 				}
 			}
 		})
 	}
-	for i := range all {
+	for _, s := range all {
 		if r.t.Failed() {
 			break
 		}
-		next <- &all[i]
+		next <- s
 	}
 	close(next)
 	group.Wait()
@@ -166,30 +166,19 @@ func (r *rig) play(w world, all []script) {
 	}
 }
 
-// open submits an order and waits until the customer is to act. One that a busy
-// machine did not send in time is not placed again before an hour; then another
-// order takes its part.
-func (r *rig) open(w world, s *script) (event, bool) {
+// open submits an order and waits until the customer is to act.
+func (r *rig) open(w world, s script) (event, bool) {
 	r.t.Helper()
-	for {
-		r.publish("orders."+tenant+".submit", w.order(*s))
-		e, ok := r.feed.await(s.id, "action_required", func(e event) bool {
-			return e.text("state") == "action_required" || e.text("state") == "retrying" && e.text("error.code") == "not_sent" && !r.polling
-		})
-		if !ok || e.text("state") == "action_required" {
-			return e, ok
-		}
-		s.id += "-again"
-	}
+	r.publish("orders."+tenant+".submit", w.order(s))
+	return r.feed.await(s.id, "action_required", func(e event) bool { return e.text("state") == "action_required" })
 }
 
 // perform plays one script; false where the order never showed the truth.
-func (r *rig) perform(w world, opened *script) bool {
-	first, ok := r.open(w, opened)
+func (r *rig) perform(w world, s script) bool {
+	first, ok := r.open(w, s)
 	if !ok {
 		return false
 	}
-	s := *opened
 	sent, stands, told := make([]hook, len(s.path)), -1, -1
 	reach := func(step int) {
 		for stands < step {

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 )
 
@@ -61,19 +61,11 @@ func (p *pages) await(t *testing.T, text string) string {
 	}
 }
 
-// run runs a program until the test ends. The end of the test is its signal.
+// run starts a program and returns its log.
 func run(t *testing.T, p app.Program, env map[string]string, reload <-chan os.Signal) *pages {
 	t.Helper()
 	log := &pages{more: make(chan struct{}, 1)}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan int, 1)
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: log, Stderr: log, Reload: reload}) }()
-	t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			t.Errorf("%s ended with %d", p.Name, code)
-		}
-	})
+	programstest.Start(t, p, app.Process{Environ: env, Stdout: log, Stderr: log, Reload: reload})
 	return log
 }
 

@@ -2,7 +2,6 @@ package observability_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
@@ -75,31 +75,11 @@ func start(t *testing.T) *pipeline {
 	return p
 }
 
-// run starts a program, waits until it is ready, and drains it at the end.
+// run starts a program and waits until it says that it is ready.
 func (p *pipeline) run(program app.Program, env map[string]string) {
 	p.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan int, 1)
-	work := program.Run
-	program.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
-	go func() { ended <- program.Execute(ctx, app.Process{Environ: env, Stdout: p, Stderr: p}) }()
-	p.t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			p.t.Errorf("%s ended with code %d", program.Name, code)
-		}
-	})
-	select {
-	case rt := <-begun:
-		p.registries[program.Name] = rt.Metrics
-		p.await(program.Name+" is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
-	case code := <-ended:
-		ended <- code
-		p.t.Fatalf("%s ended with code %d\n%s", program.Name, code, p.trouble())
-	}
+	running := programstest.Ready(p.t, program, app.Process{Environ: env, Stdout: p, Stderr: p})
+	p.registries[program.Name] = running.Metrics
 }
 
 // Write takes a line of a program's log.

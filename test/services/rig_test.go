@@ -2,7 +2,6 @@ package services_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"maps"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/programs"
+	"github.com/beltline-io/beltline/internal/programs/programstest"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/exchanger/exchangertest"
 	"github.com/beltline-io/beltline/pkg/providers/gamesdrop/gamesdroptest"
@@ -100,31 +100,10 @@ func newRig(t *testing.T, replicas int, change map[string]string, workers ...fun
 	return r
 }
 
-// run starts a program, waits until it says that it is ready, and drains it at
-// the end of the test.
+// run starts a program and waits until it says that it is ready.
 func (r *rig) run(p app.Program, env map[string]string) {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.t.Context()))
-	begun, ended := make(chan *app.Runtime, 1), make(chan int, 1)
-	work := p.Run
-	p.Run = func(ctx context.Context, rt *app.Runtime) error {
-		begun <- rt
-		return work(ctx, rt)
-	}
-	go func() { ended <- p.Execute(ctx, app.Process{Environ: env, Stdout: r, Stderr: r}) }()
-	r.t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != app.ExitOK {
-			r.t.Errorf("%s ended with code %d", p.Name, code)
-		}
-	})
-	select {
-	case rt := <-begun:
-		r.await(p.Name+" is ready", func() bool { return len(rt.Health.Reasons()) == 0 })
-	case code := <-ended:
-		ended <- code
-		r.t.Fatalf("%s ended with code %d\n%s", p.Name, code, r.trouble())
-	}
+	programstest.Ready(r.t, p, app.Process{Environ: env, Stdout: r, Stderr: r})
 }
 
 // Write takes a line of a program's log.
