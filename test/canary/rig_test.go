@@ -263,18 +263,3 @@ func (r *rig) until(id, what string, fits func(*messages.Event) bool) *messages.
 		}
 	}
 }
-
-// await asks again and again, for what cannot be waited for otherwise.
-func await(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	deadline, again := time.NewTimer(patience), time.NewTicker(20*time.Millisecond)
-	defer deadline.Stop()
-	defer again.Stop()
-	for !is() {
-		select {
-		case <-again.C:
-		case <-deadline.C:
-			t.Fatalf("never came true: %s", what)
-		}
-	}
-}
