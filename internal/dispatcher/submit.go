@@ -67,7 +67,7 @@ func (d *Dispatcher) reject(ctx context.Context, r request, invalid *messages.In
 		event, _ := order.Apply(nil, order.Change{
 			Input: order.Reject, At: d.o.Now(), Origin: r.origin(),
 			New: &order.Submission{
-				Tenant: r.tenant, OrderID: invalid.ID, Provider: invalid.Provider, Kind: invalid.Kind, Order: r.body,
+				Tenant: r.tenant, OrderID: invalid.ID, Provider: invalid.Provider, Kind: invalid.Kind, Metadata: invalid.Metadata, Order: r.body,
 			},
 			Error: &messages.Error{
 				Class: providers.Invalid.String(), Code: providers.CodeInvalidOrder,

@@ -97,11 +97,25 @@ func TestSubmit_UnknownProviderIsRejectedUnderNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.run(t)
-	r.publish(t, "orders.acme.submit", `{"v":1,"id":"x","provider":"nobody","kind":"offer","params":{}}`)
-	if got := next(t, r.events).Subject; got != "events.none.acme.x.rejected" {
-		t.Errorf("event on %s", got)
+	r.publish(t, "orders.acme.submit", `{"v":1,"id":"x","provider":"nobody","kind":"offer","params":{},"metadata":{"cart":"981"}}`)
+	m := next(t, r.events)
+	if m.Subject != "events.none.acme.x.rejected" {
+		t.Errorf("event on %s", m.Subject)
+	}
+	e, err := messages.DecodeEvent(m.Data)
+	must(t, err)
+	if diff := cmp.Diff(map[string]string{"cart": "981"}, e.Metadata); diff != "" {
+		t.Errorf("what upstream gave of its own (-want +got):\n%s", diff)
+	}
+	// Whoever asks for something that is too late is told so here as well.
+	for verb, want := range map[string]string{"cancel": "cancel_refused", "confirm": "confirm_refused"} {
+		r.publish(t, "orders.acme."+verb, `{"v":1,"id":"x"}`)
+		if got := next(t, r.events).Subject; got != "events.none.acme.x."+want {
+			t.Errorf("%s is answered on %s", verb, got)
+		}
 	}
 	r.settled(t)
+	r.silent(t, r.dead)
 }
 
 func TestSubmit_WhatCanHaveNoEventBecomesDeadLetter(t *testing.T) {

@@ -117,7 +117,7 @@ func validate(e *messages.Event, expected uint64) error {
 		return fmt.Errorf("%w: unknown type", ErrInvalid)
 	case e.Type.ChangesState() && e.State != e.Type:
 		return fmt.Errorf("%w: %s does not lead to state %q", ErrInvalid, e.Type, e.State)
-	case !e.Provider.Known() && e.Type != messages.Rejected && !e.Forgotten():
+	case !e.Provider.Known() && e.State != messages.Rejected && !e.Forgotten():
 		return fmt.Errorf("%w: unknown provider", ErrInvalid)
 	}
 	return nil

@@ -53,7 +53,7 @@ func orderFields() []field {
 		may("max_cost", price(), "The most the order may cost."),
 		may("expires_at", instant(), "The order is not placed after it."),
 		may("seal_to", sealKey(), "The deliverable is sealed to this key."),
-		may("metadata", texts(`^[^\x00]+$`, MaxMetadataBytes), "Yours; returned in every event. At most 4 KB."),
+		may("metadata", texts("", MaxMetadataBytes), "Yours; returned in every event. At most 4 KB."),
 	}
 }
 
@@ -76,14 +76,14 @@ func DecodeOrder(body []byte) (*Order, error) {
 	top := c.object("", root, orderTable)
 	provider, kind := get[Provider](top, "provider"), get[Kind](top, "kind")
 	params := c.params(top, provider, kind)
-	id := get[string](top, "id")
+	id, metadata := get[string](top, "id"), get[map[string]string](top, "metadata")
 	if faults := c.all(); len(faults) > 0 {
-		return nil, &InvalidError{ID: id, Provider: provider, Kind: kind, Faults: faults}
+		return nil, &InvalidError{ID: id, Provider: provider, Kind: kind, Metadata: metadata, Faults: faults}
 	}
 	return &Order{
 		ID: id, Provider: provider, Kind: kind, Params: params,
 		MaxCost: optional[money.Money](top, "max_cost"), ExpiresAt: optional[time.Time](top, "expires_at"),
-		SealTo: get[string](top, "seal_to"), Metadata: get[map[string]string](top, "metadata"),
+		SealTo: get[string](top, "seal_to"), Metadata: metadata,
 		Raw: bytes.Clone(body),
 	}, nil
 }
@@ -155,7 +155,7 @@ func cancelFields() []field {
 	return []field{
 		need("v", version(), "The version of the contract."),
 		need("id", orderID(), "The order to cancel."),
-		may("reason", text(maxText), "Why; shown to the operator."),
+		may("reason", remark(maxText), "Why; shown to the operator, cut to 256 characters."),
 	}
 }
 

@@ -92,12 +92,13 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
-// InvalidError says why a body was refused. ID, Provider and Kind hold what
-// could be read with certainty, and are empty otherwise.
+// InvalidError says why a body was refused. ID, Provider, Kind and Metadata hold
+// what could be read with certainty, and are empty otherwise.
 type InvalidError struct {
 	ID       string
 	Provider Provider
 	Kind     Kind
+	Metadata map[string]string
 	Faults   []Fault // never empty
 }
 

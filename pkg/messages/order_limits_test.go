@@ -78,6 +78,7 @@ func TestDecodeOrder_TakesWhatIsUnusualButRight(t *testing.T) {
 		"offset in expires_at":    strings.Replace(topup, `"v":1`, `"v":1,"expires_at":"2026-12-01T10:00:00.123456789+03:00"`, 1),
 		"empty metadata":          strings.Replace(topup, `"v":1`, `"v":1,"metadata":{}`, 1),
 		"metadata of 4 KB":        strings.Replace(topup, `"v":1`, `"v":1,"metadata":{"a":"`+strings.Repeat("x", 4095)+`"}`, 1),
+		"metadata of any text":    strings.Replace(topup, `"v":1`, `"v":1,"metadata":{"":"x","a":"\u0000","b\u0000":""}`, 1),
 		"greatest offer id":       strings.Replace(offer, `"offer_id":1`, `"offer_id":9223372036854775807`, 1),
 		"max_cost in USDT":        strings.Replace(offer, `"RUB"`, `"USDT"`, 1),
 		"max_cost of no need":     strings.Replace(topup, `"v":1`, `"v":1,"max_cost":{"amount":"5","currency":"RUB"}`, 1),

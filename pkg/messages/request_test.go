@@ -25,6 +25,19 @@ func TestDecodeCancelAndConfirm_ReadTheGoldenBodies(t *testing.T) {
 	}
 }
 
+// What is only shown to people must not keep an order from being canceled.
+func TestDecodeCancel_TakesAnyReasonAndKeepsWhatCanBeShown(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{
+		``: "", `a\nb\u0000`: "a b", strings.Repeat("я", 300): strings.Repeat("я", 256), `  \u0085 `: "",
+	} {
+		got, err := messages.DecodeCancel([]byte(`{"v":1,"id":"a","reason":"` + reason + `"}`))
+		if err != nil || got.Reason != want || got.ID != "a" {
+			t.Errorf("%.20q: %+v, %v", reason, got, err)
+		}
+	}
+}
+
 func TestDecodeCancelAndConfirm_AreStrict(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, id, cancel, confirm string }{

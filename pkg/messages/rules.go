@@ -68,6 +68,31 @@ func text(limit int) rule {
 	}
 }
 
+// remark is any text at all, cut to limit characters and with a space for each
+// control character: what is only shown to people is no reason to refuse what it
+// was sent with.
+func remark(limit int) rule {
+	return rule{
+		schema: schema{"type": "string"},
+		check: func(c *checker, at string, n node) any {
+			s, ok := stringOf(c, at, n)
+			if !ok {
+				return nil
+			}
+			s = strings.Map(func(r rune) rune {
+				if isControl(r) {
+					return ' '
+				}
+				return r
+			}, s)
+			if utf8.RuneCountInString(s) > limit {
+				s = string([]rune(s)[:limit])
+			}
+			return strings.TrimSpace(s)
+		},
+	}
+}
+
 // isControl is what [noControl] keeps out.
 func isControl(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
 
@@ -257,16 +282,18 @@ func writable(t time.Time) bool {
 	return y >= 0 && y <= 9999
 }
 
-// texts is an object of strings. Keys match the pattern; together keys and
-// values have at most limit bytes.
+// texts is an object of strings. Keys match the pattern, and where there is one
+// no value holds a NUL; together keys and values have at most limit bytes.
 func texts(keys string, limit int) rule {
-	re := regexp.MustCompile(keys)
+	re, value := regexp.MustCompile(keys), schema{"type": "string", "maxLength": limit}
+	describes := schema{"type": "object", "additionalProperties": value}
+	if keys != "" {
+		describes["propertyNames"], value["pattern"] = schema{"pattern": keys}, `^[^\x00]*$`
+	}
 	return rule{
-		schema: schema{
-			"type": "object", "propertyNames": schema{"pattern": keys},
-			"additionalProperties": schema{"type": "string", "pattern": `^[^\x00]*$`, "maxLength": limit},
-		},
+		schema: describes,
 		check: func(c *checker, at string, n node) any {
+			before := len(c.faults) + c.unsaid
 			if n.kind != objectNode {
 				c.fault(at, "must be an object of strings")
 				return nil
@@ -281,7 +308,7 @@ func texts(keys string, limit int) rule {
 					c.fault(here, "has a name that is not allowed here")
 				}
 				s, ok := stringOf(c, here, m.value)
-				if ok && strings.ContainsRune(s, 0) {
+				if ok && keys != "" && strings.ContainsRune(s, 0) {
 					c.fault(here, "must not hold the NUL character")
 				}
 				size += len(m.name) + len(s)
@@ -289,6 +316,9 @@ func texts(keys string, limit int) rule {
 			}
 			if size > limit {
 				c.fault(at, "must have at most %d bytes in all", limit)
+			}
+			if len(c.faults)+c.unsaid > before {
+				return nil
 			}
 			return out
 		},
