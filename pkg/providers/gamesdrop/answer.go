@@ -29,11 +29,11 @@ func (g goods) check(op string, o *Order, recipient string) error {
 
 // answer translates an order that is ours. Only the document's words end it;
 // any other word leaves it processing, with the word as evidence.
-func (p *Provider) answer(g goods, o *Order) providers.Answer {
+func (p *Provider) answer(g goods, o *Order, plan providers.Plan) providers.Answer {
 	a := providers.Answer{Ref: map[string]string{refOrderID: string(o.OrderID)}, Evidence: map[string]any{}}
 	switch o.Status {
 	case StatusCompleted:
-		p.complete(&a, g, o)
+		p.complete(&a, g, o, plan)
 	case StatusSubmitted, StatusProcessing:
 		a.Status = providers.StatusProcessing
 	case StatusCanceled:
@@ -68,7 +68,7 @@ func (p *Provider) why(o *Order) string {
 
 // complete fills in a COMPLETED order. It is done only when what was bought is
 // there: a code that is still to come would be lost with the order's last event.
-func (p *Provider) complete(a *providers.Answer, g goods, o *Order) {
+func (p *Provider) complete(a *providers.Answer, g goods, o *Order, plan providers.Plan) {
 	a.Status = providers.StatusProcessing
 	if g.stars > 0 {
 		delivery := string(o.delivery().DeliveryStatus)
@@ -78,13 +78,22 @@ func (p *Provider) complete(a *providers.Answer, g goods, o *Order) {
 		}
 		a.Deliverable = g.starsDeliverable(o)
 	} else {
-		if o.Key.Empty() && (o.IsReturnDataForCustomer.Value || !o.IsReturnDataForCustomer.Known) {
+		if o.Key.Empty() && promised(o, plan) {
 			a.Evidence["key"] = "awaited"
 			return
 		}
 		a.Deliverable = keyDeliverable(o.Key)
 	}
 	a.Status, a.Finality = providers.StatusSucceeded, messages.Final
+}
+
+// promised reports whether a key is to come: by what the order says, else by what
+// find-one said of the offer. Where neither says anything it may.
+func promised(o *Order, plan providers.Plan) bool {
+	if o.IsReturnDataForCustomer.Known {
+		return o.IsReturnDataForCustomer.Value
+	}
+	return plan.Data[dataKeyless] != "true"
 }
 
 func (o *Order) delivery() FulfillmentData {

@@ -180,3 +180,29 @@ func TestAnswers_OfAnEndWithoutGoodsDoNotQuoteTheKey(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
+
+// find-one says whether an offer returns a key; an order that says nothing of it
+// is done where none was promised.
+func TestAnswers_WhatTheOrderDoesNotSayOfItsKeyTheOfferSaid(t *testing.T) {
+	t.Parallel()
+	for flag, want := range map[string]providers.Status{
+		`,"isReturnDataForCustomer":false`: providers.StatusSucceeded,
+		`,"isReturnDataForCustomer":true`:  providers.StatusProcessing,
+		``:                                 providers.StatusProcessing,
+	} {
+		s := newScript(t, map[string]reply{
+			findPath:   {body: `{"offerId":1001,"price":560.1,"currency":"RUB"` + flag + `}`},
+			checkPath:  {body: `{"status":"VALID"}`},
+			createPath: {status: 201, body: `{"orderId":7,"status":"COMPLETED"}`},
+		})
+		p := s.provider(t)
+		plan, err := p.Prepare(t.Context(), sample())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := p.Place(guarded(t), sample(), plan)
+		if err != nil || a.Status != want {
+			t.Errorf("find-one with %q: %v, %v", flag, a.Status, err)
+		}
+	}
+}

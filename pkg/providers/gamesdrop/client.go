@@ -168,8 +168,17 @@ func (c *Client) TelegramUser(ctx context.Context, in TelegramUserRequest) (*Tel
 	if err != nil {
 		return nil, err
 	}
+	res, err := c.http.Read(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	var out TelegramUserResponse
-	if err := c.read(ctx, reading, r, &out); err != nil {
+	// The document does not say with which HTTP status a name is refused.
+	no := res.Status >= 400 && res.Status < 500 && res.Status != http.StatusUnauthorized
+	if no && providerhttp.DecodeJSON(r.Op, res, &out) == nil && out.Valid.Known && !out.Valid.Value {
+		return &out, nil
+	}
+	if err := c.decode(r.Op, reading, res, &out); err != nil {
 		return nil, err
 	}
 	if !out.Valid.Known {

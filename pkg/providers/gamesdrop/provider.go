@@ -19,6 +19,7 @@ const (
 	dataCurrency     = "currency"
 	dataOfferID      = "offer_id"
 	dataTelegramUser = "telegram_user_id"
+	dataKeyless      = "keyless" // "true" where find-one said that no key is returned
 )
 
 // refOrderID is the key of provider_ref under which the provider's order is known.
@@ -116,11 +117,12 @@ func (p *Provider) quote(ctx context.Context, g goods) (providers.Plan, error) {
 	case quote == nil || !offer.Price.Positive():
 		return providers.Plan{}, unreadable(op, "the answer has no price")
 	}
+	data := map[string]string{dataPrice: offer.Price.Literal, dataCurrency: string(quote.Currency), dataOfferID: string(g.offer)}
+	if returns := offer.IsReturnDataForCustomer; returns.Known && !returns.Value {
+		data[dataKeyless] = "true"
+	}
 	return providers.Plan{
-		Quote: quote,
-		Data: map[string]string{
-			dataPrice: offer.Price.Literal, dataCurrency: string(quote.Currency), dataOfferID: string(g.offer),
-		},
+		Quote: quote, Data: data,
 		Evidence: map[string]any{
 			"product": p.client.clean(string(offer.ProductName)), "offer": p.client.clean(string(offer.OfferName)),
 		},
@@ -213,7 +215,7 @@ func (p *Provider) placed(g goods, order *Order, recipient string, plan provider
 	if err := g.check("gamesdrop.create_order", order, recipient); err != nil {
 		return providers.Answer{}, err
 	}
-	answer := p.answer(g, order)
+	answer := p.answer(g, order, plan)
 	settleCost(&answer, plan)
 	if answer.Status == providers.StatusReversed {
 		// Nothing was ever given that could be taken back.
@@ -254,5 +256,5 @@ func (p *Provider) Lookup(ctx context.Context, o providers.Order) (providers.Ans
 	if err := g.check(op, order, recipient); err != nil {
 		return providers.Answer{}, err
 	}
-	return p.answer(g, order), nil
+	return p.answer(g, order, o.Plan), nil
 }

@@ -147,6 +147,21 @@ func TestPrepare_AnswersThatCannotBeReadRefuseNoOrder(t *testing.T) {
 	}
 }
 
+// The document does not say with which HTTP status a name is refused.
+func TestPrepare_ATelegramUserWhoIsNotValidIsRefusedWhateverTheStatus(t *testing.T) {
+	t.Parallel()
+	for status, code := range map[int]string{200: "account_refused", 400: "account_refused", 404: "account_refused", 500: "http_500", 401: "INVALID_TOKEN"} {
+		s := newScript(t, map[string]reply{userPath: {status: status, body: `{"valid":false,"message":"User not found"}`}})
+		_, err := s.provider(t).Prepare(t.Context(), starsOrder(100, "@nobody"))
+		if e := providers.AsError(err); e.Code != code || (e.Class == rejected) != (code == "account_refused") {
+			t.Errorf("HTTP %d: %v", status, err)
+		}
+	}
+	s := newScript(t, map[string]reply{userPath: {status: 404, body: `{"message":"no route"}`}})
+	_, err := s.provider(t).Prepare(t.Context(), starsOrder(100, "@nobody"))
+	wantError(t, err, ambiguous, "http_404")
+}
+
 func TestPlace_SendsThePriceToTheLetter(t *testing.T) {
 	t.Parallel()
 	for _, price := range []string{"560.10", "560.1", "560", "5.601e2", `"560.10"`} {

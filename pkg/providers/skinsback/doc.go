@@ -37,7 +37,9 @@
 // In the vendor's further pages and in public clients: errors come with HTTP
 // 200; the signature is HMAC-SHA1 over "key:value;" sorted by key, without
 // arrays and objects; a webhook to result_url has the fields of orderstatus and
-// sign. Numbers come as numbers or as strings. Error -6 is a market switched off.
+// sign. Numbers come as numbers or as strings. Error -6 was seen
+// where a market was switched off; the document does not know it, so it is believed
+// no more than any other unknown code.
 //
 // # Assumed
 //

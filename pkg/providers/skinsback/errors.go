@@ -41,7 +41,6 @@ var standard = map[int]meaning{
 	-3:          {"invalid_signature", providers.Blocked},
 	-4:          {"shop_not_active", providers.Blocked},
 	-5:          {"invalid_method", providers.Blocked},
-	-6:          {"", providers.Retryable}, // observed: the market is switched off
 	codeTooMany: {"request_limit_reached", providers.Retryable},
 	-8:          {"invalid_ip_address", providers.Blocked},
 	-9:          {"under_maintenance", providers.Retryable},
@@ -110,22 +109,24 @@ func judge(p purpose, code int, message string) verdict {
 		said.class = providers.Rejected
 	}
 	exists := p == creating && (code == codeOrderExists || message == own[codeOrderExists].name)
-	if other, named := codeNamed(p, message); exists || named && other != code {
+	if exists || contradicted(p, code, said.class, message) {
 		return verdict{class: providers.Ambiguous, exists: exists}
 	}
 	return verdict{class: said.class, notFound: p == asking && code == codeNotFound}
 }
 
-// codeNamed finds the code to which the document gives a text.
-func codeNamed(p purpose, message string) (int, bool) {
+// contradicted reports whether a text belongs to another code, and that to another
+// class. What refuses a create either way refuses it, whatever it means; to a
+// question each code has a meaning of its own.
+func contradicted(p purpose, code int, class providers.Class, message string) bool {
 	for _, table := range []map[int]meaning{p.codes(), standard} {
-		for code, m := range table {
-			if m.name != "" && m.name == message {
-				return code, true
+		for other, m := range table {
+			if m.name != "" && m.name == message && other != code && (m.class != class || p == asking) {
+				return true
 			}
 		}
 	}
-	return 0, false
+	return false
 }
 
 // envelope is what every answer has in common.

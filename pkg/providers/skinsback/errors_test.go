@@ -47,7 +47,7 @@ var documented = []struct {
 	{-3, "invalid_signature", "invalid_signature", blocked, blocked},
 	{-4, "shop_not_active", "shop_not_active", blocked, blocked},
 	{-5, "invalid_method", "invalid_method", blocked, blocked},
-	{-6, "", "", retryable, retryable},
+	{-6, "", "", ambiguous, ambiguous},
 	{-7, "request_limit_reached", "request_limit_reached", retryable, retryable},
 	{-8, "invalid_ip_address", "invalid_ip_address", blocked, blocked},
 	{-9, "under_maintenance", "under_maintenance", retryable, retryable},
@@ -96,7 +96,6 @@ func TestErrors_ATextOfAnotherCodeMakesNothingDefinite(t *testing.T) {
 	}{
 		{1, "order_id_already_exists", true},
 		{5, "invalid_order_id", true},
-		{2, "invalid_order_id", false},
 		{8, "under_maintenance", false},
 		{-9, "invalid_currency", false},
 		{-9, "order_id_already_exists", true},
@@ -106,6 +105,9 @@ func TestErrors_ATextOfAnotherCodeMakesNothingDefinite(t *testing.T) {
 			t.Errorf("%d %s: exists %v", c.code, c.message, e.Exists)
 		}
 	}
+	// Refused for one reason or for another: it is refused.
+	_, err := p.JudgeCreate(&providerhttp.Response{Status: 200, Body: []byte(errorBody(8, "invalid_order_id"))})
+	mustFail(t, err, rejected, "8")
 	for _, body := range []string{errorBody(4, "invalid_order_id"), errorBody(1, "transaction_not_found"), errorBody(4, "under_maintenance")} {
 		_, err := p.JudgeStatus(deposit(), &providerhttp.Response{Status: 200, Body: []byte(body)})
 		if providers.ClassOf(err) != ambiguous || errors.Is(err, skinsback.ErrNotFound) {
