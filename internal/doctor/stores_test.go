@@ -48,7 +48,7 @@ func TestExamine_NamesWhatIsWrongWithWhatTheServerKeeps(t *testing.T) {
 			ok(t, err)
 		}, doctor.Warning, "consumer COMMANDS/worker-gamesdrop-place", "is paused on the server for another"},
 		{"a lane is closed", func(t *testing.T, _ jetstream.JetStream, kv jetstream.KeyValue) {
-			_, _, err := lane.Shut(t.Context(), kv, messages.GamesDrop, lane.State{Reason: "INSUFFICIENT_BALANCE", Since: time.Now(), Until: time.Now().Add(time.Hour), By: "w1"})
+			_, _, err := lane.Shut(t.Context(), kv, messages.GamesDrop, lane.State{Reason: "INSUFFICIENT_BALANCE", Since: time.Now(), Until: time.Now().Add(time.Hour), By: "w1"}, time.Now())
 			ok(t, err)
 		}, doctor.Warning, "lane gamesdrop", "closed since .*: INSUFFICIENT_BALANCE .*tried again at"},
 		{"a lane cannot be read", func(t *testing.T, _ jetstream.JetStream, kv jetstream.KeyValue) {

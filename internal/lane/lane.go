@@ -50,10 +50,17 @@ type State struct {
 	By    string    `json:"by,omitempty"` // the operator or the instance that wrote it
 	// Times is how often in a row a probe found nothing better.
 	Times int `json:"times,omitempty"`
+	// Busy: nothing is wrong with our account, we were only to wait until then.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Paused reports whether the lane stays closed until somebody opens it.
 func (s State) Paused() bool { return s.State == Closed && s.Until.IsZero() }
+
+// Over reports whether the lane is closed and its time is over: it may be tried.
+func (s State) Over(now time.Time) bool {
+	return s.State == Closed && !s.Until.IsZero() && !now.Before(s.Until)
+}
 
 // none is the state of a lane without a key.
 func none() State { return State{V: messages.Version, State: Open} }
@@ -153,13 +160,33 @@ func Resume(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, by 
 }
 
 // Shut closes an open lane until a time: the provider says that we ask too
-// often. A lane that is not open stays as it is.
-func Shut(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, next State) (State, bool, error) {
+// often. A lane that is not open stays as it is, unless its time is over and it
+// was tried again.
+func Shut(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, next State, now time.Time) (State, bool, error) {
 	return Change(ctx, kv, p, func(s State) (State, bool) {
-		if s.State != Open {
+		if s.State != Open && !s.Over(now) {
 			return s, false
+		}
+		if s.State != Open && !s.Busy { // what was wrong with our account still is
+			s.Until, s.By = next.Until, next.By
+			return s, true
 		}
 		next.State = Closed
 		return next, true
 	})
+}
+
+// Rested opens a lane that was closed because we asked too often, once its time
+// is over. Whatever else it was closed for takes an order to find out about.
+func Rested(ctx context.Context, kv jetstream.KeyValue, p messages.Provider, by string, now time.Time) (State, bool, error) {
+	return Change(ctx, kv, p, func(s State) (State, bool) { return s.Rested(by, now) })
+}
+
+// Rested is the state that follows one whose time of rest is over; false where
+// there is none such.
+func (s State) Rested(by string, now time.Time) (State, bool) {
+	if !s.Busy || !s.Over(now) {
+		return s, false
+	}
+	return State{State: Open, Since: messages.Stamp(now), By: by}, true
 }

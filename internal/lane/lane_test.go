@@ -35,14 +35,14 @@ func TestPause_StaysUntilItIsResumedWhoeverClosedItBefore(t *testing.T) {
 	if s, _, err := lane.Read(t.Context(), kv, drop); err != nil || s.State != lane.Open {
 		t.Fatalf("without a key: %+v, %v", s, err)
 	}
-	s, changed, err := lane.Shut(t.Context(), kv, drop, lane.State{Reason: "429", Until: now.Add(time.Minute), By: "w1"})
+	s, changed, err := lane.Shut(t.Context(), kv, drop, lane.State{Reason: "429", Until: now.Add(time.Minute), By: "w1"}, now)
 	if err != nil || !changed || s.State != lane.Closed || s.Paused() {
 		t.Fatalf("shut: %+v, %t, %v", s, changed, err)
 	}
 	if s, changed, err = lane.Pause(t.Context(), kv, drop, "ann", "stocktaking", now); err != nil || !changed || !s.Paused() {
 		t.Fatalf("paused: %+v, %t, %v", s, changed, err)
 	}
-	if s, changed, err = lane.Shut(t.Context(), kv, drop, lane.State{Reason: "429", Until: now}); err != nil || changed || !s.Paused() {
+	if s, changed, err = lane.Shut(t.Context(), kv, drop, lane.State{Reason: "429", Until: now}, now); err != nil || changed || !s.Paused() {
 		t.Errorf("a worker shortened the pause: %+v, %t, %v", s, changed, err)
 	}
 	if s, changed, err = lane.Resume(t.Context(), kv, drop, "bob", now); err != nil || !changed || s.State != lane.Open || s.By != "bob" {
@@ -92,5 +92,32 @@ func TestChange_OfManyAtOnceNoneIsLost(t *testing.T) {
 	all.Wait()
 	if s, _, err := lane.Read(t.Context(), kv, drop); err != nil || int64(s.Times) != wrote.Load() {
 		t.Errorf("%d of %d changes are there, %v", s.Times, wrote.Load(), err)
+	}
+}
+
+// A shop that was asked too often is well again when it was left alone for long
+// enough. Whether an account has been topped up only an order can tell.
+func TestRested_OpensOnlyWhatWasBusyAndIsOver(t *testing.T) {
+	t.Parallel()
+	kv, now := bucket(t), time.Now()
+	end := now.Add(time.Minute)
+	for _, step := range []struct {
+		what   string
+		shut   lane.State
+		at     time.Time
+		opened bool
+	}{
+		{"busy, too early", lane.State{Reason: "429", Until: end, Busy: true}, end.Add(-time.Second), false},
+		{"busy, over", lane.State{Reason: "429", Until: end, Busy: true}, end, true},
+		{"no money, over", lane.State{Reason: "balance over", Until: end}, end, false},
+		{"no money, and busy when it was tried", lane.State{Reason: "429", Until: end, Busy: true}, end, false},
+	} {
+		if _, _, err := lane.Shut(t.Context(), kv, drop, step.shut, step.at); err != nil {
+			t.Fatal(err)
+		}
+		s, opened, err := lane.Rested(t.Context(), kv, drop, "w1", step.at)
+		if err != nil || opened != step.opened || (s.State == lane.Open) != step.opened {
+			t.Errorf("%s: %+v, %t, %v", step.what, s, opened, err)
+		}
 	}
 }

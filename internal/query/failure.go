@@ -80,8 +80,8 @@ func (s *Service) tooMany(ctx context.Context, kv jetstream.KeyValue, e *provide
 	}
 	now := s.o.Now()
 	_, closed, err := lane.Shut(ctx, kv, s.o.Provider, lane.State{
-		Reason: e.Code, Message: e.Message, Since: messages.Stamp(now), Until: messages.Stamp(now.Add(after)), By: s.o.Instance,
-	})
+		Reason: e.Code, Message: e.Message, Since: messages.Stamp(now), Until: messages.Stamp(now.Add(after)), By: s.o.Instance, Busy: true,
+	}, now)
 	switch {
 	case err != nil:
 		s.log.Error().Err(err).Msg("the provider says that we ask too often, and the lane could not be closed")
@@ -92,6 +92,18 @@ func (s *Service) tooMany(ctx context.Context, kv jetstream.KeyValue, e *provide
 	f.Problem.Class, f.Problem.ProviderCode = e.Class.String(), e.Code
 	f.After = max(after, leastWait)
 	return f
+}
+
+// rested opens the lane after an answer, where it was closed only because we had
+// asked too often.
+func (s *Service) rested(ctx context.Context, kv jetstream.KeyValue) {
+	_, opened, err := lane.Rested(ctx, kv, s.o.Provider, s.o.Instance, s.o.Now())
+	switch {
+	case err != nil:
+		s.log.Warn().Err(err).Msg("the provider answers again, and the lane could not be opened; the next question tries again")
+	case opened:
+		s.log.Warn().Msg("lane opened: the provider answers again")
+	}
 }
 
 // closed says why nothing is asked.

@@ -62,6 +62,7 @@ type Service struct {
 	end   context.CancelFunc
 	once  sync.Once
 
+	trying   chan struct{} // the slot of a question to a provider whose lane is closed
 	flights  singleflight.Group
 	kept     kept
 	balances *balances
@@ -77,7 +78,7 @@ func Serve(nc *nats.Conn, js jetstream.JetStream, asker providers.Asker, o Optio
 		o.PermitWait = permitWait
 	}
 	s := &Service{
-		js: js, asker: asker, o: o, kept: newKept(), balances: newBalances(o.Registerer, o.Provider),
+		js: js, asker: asker, o: o, kept: newKept(), trying: make(chan struct{}, 1), balances: newBalances(o.Registerer, o.Provider),
 		log: o.Log.With().Str(logkey.Part, o.Provider.Service()).Str(logkey.Provider, string(o.Provider)).Logger(),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -169,7 +170,17 @@ func (s *Service) fly(life context.Context, q messages.Query, key string) (any, 
 		return nil, s.noLane(err)
 	}
 	if state.State != lane.Open {
-		return nil, s.closed(state)
+		// Where nobody orders, nobody else finds out that the provider is well
+		// again: once the lane's time is over one question at a time is put to it.
+		if !state.Over(s.o.Now()) {
+			return nil, s.closed(state)
+		}
+		select {
+		case s.trying <- struct{}{}:
+			defer func() { <-s.trying }()
+		default:
+			return nil, s.closed(state)
+		}
 	}
 	if t, ok := s.kept.get(key, s.o.Now()); ok {
 		return t, nil
@@ -184,6 +195,9 @@ func (s *Service) fly(life context.Context, q messages.Query, key string) (any, 
 	span.End()
 	if err != nil {
 		return nil, s.explain(ctx, kv, err, patience)
+	}
+	if state.State != lane.Open {
+		s.rested(ctx, kv)
 	}
 	s.balances.saw(answer, at)
 	body, err := service.Marshal(answer)

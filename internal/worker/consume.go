@@ -93,13 +93,17 @@ func (w *Worker) consumeWhileOpen(ctx, work context.Context, c jetstream.Consume
 // probe takes place commands one by one while the lane is closed and its time
 // is over, until an answer of the provider decides whether the lane opens. Most
 // of the queue's head may be leftovers of orders that have ended meanwhile;
-// with one of them a probe has found out nothing, and goes on.
+// with one of them a probe has found out nothing, and goes on. Where there is no
+// command, a lane that closed only because we had asked too often opens without.
 func (w *Worker) probe(ctx, work context.Context, c jetstream.Consumer) error {
 	for probing := false; ; probing = true {
 		msg, err := w.fetchOne(ctx, c)
 		if err != nil || msg == nil {
-			if probing {
+			switch {
+			case probing:
 				w.lane.endProbe(work)
+			case err == nil:
+				w.lane.rest(ctx)
 			}
 			return err
 		}

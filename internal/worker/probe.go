@@ -37,6 +37,14 @@ func (l *gate) tryProbe(ctx context.Context) bool {
 	return won
 }
 
+// rest opens a lane that nothing waits behind, where only time had to pass.
+func (l *gate) rest(ctx context.Context) {
+	_, err := l.change(ctx, func(s lane.State) (lane.State, bool) { return s.Rested(l.instance, l.now()) })
+	if err != nil {
+		l.log.Debug().Err(err).Msg("the lane could not be opened; it is tried again")
+	}
+}
+
 // probing reports whether this replica's probe goes on: it has found out
 // nothing yet, and its time is not over.
 func (l *gate) probing() bool {
@@ -110,6 +118,7 @@ func (l *gate) close(ctx context.Context, cause *providers.Error, after time.Dur
 		next = lane.State{
 			State: lane.Closed, Reason: cause.Code, Message: cause.Message,
 			Since: messages.Stamp(now), Until: now.Add(max(after, l.closure(times))), By: l.instance, Times: times,
+			Busy: cause.Class == providers.Retryable && (s.State == lane.Open || s.Busy),
 		}
 		return next, true
 	})

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/lane"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 )
@@ -52,4 +53,21 @@ func TestLane_ALongerWordOnHowLongCountsWhileItIsClosed(t *testing.T) {
 	})
 	b.ends("o1")
 	b.ends("o2")
+}
+
+// Nobody orders any more, so nobody probes: what had to rest has rested.
+func TestLane_TooManyEndsByItselfWhereNothingWaits(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), newShop()
+	now := time.Now()
+	lanes := b.lanes()
+	_, _, err := lane.Shut(t.Context(), b.kv(), messages.GamesDrop, lane.State{Reason: "http_429", Until: now.Add(300 * time.Millisecond), Busy: true}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.work(s, b.options(messages.GamesDrop, "w1"))
+	b.lane(lanes, "opened", func(v laneValue) bool { return v.State == "open" })
+	if early := time.Until(now.Add(300 * time.Millisecond)); early > 0 {
+		t.Errorf("opened %s too early", early)
+	}
 }
