@@ -76,19 +76,6 @@ func (r *Reader) Last(ctx context.Context, tenant, id string) (service.Answer, e
 	return service.Answer{Body: entry.Event, Instead: instead(tenant, id)}, nil
 }
 
-// History answers with all events of the order.
-func (r *Reader) History(ctx context.Context, tenant, id string) (service.Answer, error) {
-	entries, err := r.ledger.History(ctx, tenant, id)
-	if err != nil {
-		return service.Answer{}, err
-	}
-	all := make([]*messages.Event, len(entries))
-	for i := range entries {
-		all[i] = entries[i].Event
-	}
-	return service.Answer{Body: all, Instead: instead(tenant, id)}, nil
-}
-
 func instead(tenant, id string) string {
 	return fmt.Sprintf("read %s of the stream %s instead", messages.OrderEvents(tenant, id), messages.StreamEvents)
 }

@@ -3,6 +3,7 @@ package orders_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -132,16 +133,68 @@ func TestHistory_AllEventsAreAnsweredInOrder(t *testing.T) {
 	}
 }
 
-func TestHistory_ThatDoesNotFitSaysHowToReadIt(t *testing.T) {
+// A long wait makes a long history, and nobody wants to be told the order a
+// hundred times instead of what happened.
+func TestHistory_ThatDoesNotFitLeavesOutWhatIsRepeated(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		events, order, record int // how many, and how long
+		want                  string
+		records               int // that are left in the first of them
+	}{
+		"it fits":              {3, 1 << 10, 1 << 10, "", 2},
+		"the order is long":    {4, 100 << 10, 1 << 10, "order, metadata", 2},
+		"told again and again": {40, 1 << 10, 5 << 10, "order, metadata, evidence.http that was told before", 2},
+		"told once, too long":  {8, 1 << 10, 50 << 10, "order, metadata, evidence.http", 0},
+	} {
+		r := newRig(t)
+		r.serve(t)
+		r.write(t, "acme", "big", `{"v":1,"x":"`+strings.Repeat("a", c.order)+`"}`)
+		last, err := r.ledger.Last(t.Context(), "acme", "big")
+		must(t, err)
+		for i := range c.events {
+			e := *last.Event
+			e.N, e.Type = e.N+1, messages.CancelRefused
+			record := func(i int) any { return map[string]any{"text": fmt.Sprint(i) + strings.Repeat("r", c.record)} }
+			e.Evidence = map[string]any{"i": i, "http": []any{record(i), record(i + 1)}}
+			seq, err := r.ledger.Append(t.Context(), &e, last.Seq)
+			must(t, err)
+			last = &ledger.Entry{Event: &e, Seq: seq}
+		}
+		m := r.ask(t, "svc.orders.acme.history", `{"id":"big"}`)
+		wantCode(t, m, "")
+		if got := m.Header.Get(messages.HeaderShortened); got != c.want {
+			t.Errorf("%s: without %q, want %q", name, got, c.want)
+		}
+		var all []*messages.Event
+		must(t, json.Unmarshal(m.Data, &all))
+		if len(all) != c.events+2 {
+			t.Fatalf("%s: %d events", name, len(all))
+		}
+		first, end := all[2], all[len(all)-1]
+		if told, _ := first.Evidence["http"].([]any); len(told) != c.records || first.Evidence["i"] == nil || (first.Order == nil) != (c.want != "") {
+			t.Errorf("%s: the first has %d records, order %t", name, len(told), first.Order != nil)
+		}
+		if told, _ := end.Evidence["http"].([]any); len(told) != 2 || end.Order == nil {
+			t.Errorf("%s: the last has %d records, order %t", name, len(told), end.Order != nil)
+		}
+	}
+}
+
+func TestHistory_ThatCannotBeMadeToFitSaysHowToReadIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.serve(t)
-	r.write(t, "acme", "big", `{"v":1,"x":"`+strings.Repeat("a", 100<<10)+`"}`)
+	r.write(t, "acme", "big", `{"v":1}`)
 	last, err := r.ledger.Last(t.Context(), "acme", "big")
 	must(t, err)
-	e, _ := order.Apply(last.Event, order.Change{Input: order.CancelRequest, At: time.Now(), Origin: "ORDERS:9"})
-	_, err = r.ledger.Append(t.Context(), e, last.Seq)
-	must(t, err)
+	for range 3 {
+		e := *last.Event
+		e.N, e.Type, e.Evidence = e.N+1, messages.CancelRefused, map[string]any{"x": strings.Repeat("a", 100<<10)}
+		seq, err := r.ledger.Append(t.Context(), &e, last.Seq)
+		must(t, err)
+		last = &ledger.Entry{Event: &e, Seq: seq}
+	}
 	m := r.ask(t, "svc.orders.acme.history", `{"id":"big"}`)
 	wantCode(t, m, "500")
 	if text := m.Header.Get(micro.ErrorHeader); !strings.Contains(text, "events.*.acme.big.>") {

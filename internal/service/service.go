@@ -47,6 +47,8 @@ type Answer struct {
 	Body any
 	// AskedAt is when a provider was asked; zero for none.
 	AskedAt time.Time
+	// Shortened says what was left out of the answer, so that it fits; empty for nothing.
+	Shortened string
 	// Instead says what to do where the answer is longer than a message may be.
 	Instead string
 }
@@ -187,6 +189,9 @@ func (s *Service) answer(ctx context.Context, r micro.Request, e Endpoint) (m *n
 	m = nats.NewMsg("")
 	m.Data = body
 	m.Header.Set("Content-Type", "application/json")
+	if a.Shortened != "" {
+		m.Header.Set(messages.HeaderShortened, a.Shortened)
+	}
 	if !a.AskedAt.IsZero() {
 		m.Header.Set(messages.HeaderAskedAt, messages.Stamp(a.AskedAt).Format(time.RFC3339Nano))
 	}

@@ -24,7 +24,8 @@ func (c *Client) Get(ctx context.Context, id string) (*messages.Event, error) {
 }
 
 // History is every event of an order. Where they are more than an answer can
-// hold it reads them from the stream.
+// hold, all but the last come without what they repeat, order and metadata among
+// it; where that does not help they are read from the stream.
 func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, error) {
 	ctx, cancel := c.patient(ctx)
 	defer cancel()

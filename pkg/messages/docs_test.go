@@ -127,7 +127,7 @@ func TestDocs_ThePageNamesWhatTheCodeHas(t *testing.T) {
 	words = append(words,
 		messages.ProblemBadRequest, messages.ProblemNotFound, messages.ProblemMoved, messages.ProblemHoldDown, messages.ProblemWrongState,
 		messages.ProblemNoPermit, messages.ProblemBusy, messages.ProblemProviderError, messages.ProblemLaneClosed, messages.ProblemUnavailable,
-		messages.ProblemInternal, messages.HeaderAskedAt, messages.HeaderRetryAfter,
+		messages.ProblemInternal, messages.HeaderAskedAt, messages.HeaderShortened, messages.HeaderRetryAfter,
 	)
 	for _, word := range words {
 		if !strings.Contains(text, "`"+word+"`") {

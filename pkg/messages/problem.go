@@ -25,6 +25,9 @@ const (
 	// HeaderAskedAt is when the provider was asked for what is answered: an
 	// answer may be told more than once for as long as it is good.
 	HeaderAskedAt = "Beltline-Asked-At"
+	// HeaderShortened names what was left out of all events of a history but the
+	// last, because it would be longer than a message may be.
+	HeaderShortened = "Beltline-Shortened"
 )
 
 // Problem is the body of an error: what Nats-Service-Error and
