@@ -130,14 +130,14 @@ func (c *Client) question(ctx context.Context, subject string, asked any) (*nats
 		m, err := c.askOnce(ctx, subject, body)
 		switch {
 		case err == nil:
-			if failure := serviceError(subject, m); failure != nil {
-				return nil, failure
+			if failure := serviceError(m); failure != nil {
+				return nil, fmt.Errorf("ask %s: %w", subject, failure)
 			}
 			return m, nil
 		case errors.Is(err, errLost), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
 			pause(ctx, firstPause)
 		case errors.Is(err, nats.ErrNoResponders):
-			return nil, fmt.Errorf("ask %s: %w: no program of Beltline serves it there", subject, ErrUnanswered)
+			return nil, fmt.Errorf("ask %s: %w: is the dispatcher running, or the provider's worker?", subject, ErrUnanswered)
 		case errors.Is(err, ErrDenied):
 			return nil, fmt.Errorf("ask %s: %w", subject, err)
 		default:
