@@ -86,27 +86,27 @@ func (c *Client) OperatorHistory(ctx context.Context, tenant, id string) ([]*mes
 	if err = read(body, err, last); err != nil {
 		return nil, named(err, tenant, id)
 	}
-	if all = c.replay(ctx, last); all == nil {
+	if all = c.replay(ctx, tenant, id, last.N); all == nil {
 		all = []*messages.Event{last}
 	}
 	return all, nil
 }
 
-// replay reads the events of an order from the stream; nil where they are not
-// all to be had.
-func (c *Client) replay(ctx context.Context, last *messages.Event) (all []*messages.Event) {
+// replay reads the events of an order up to the one with number n from the
+// stream; nil where they are not all to be had.
+func (c *Client) replay(ctx context.Context, tenant, id string, n uint64) (all []*messages.Event) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	t, err := c.As(last.Tenant)
+	t, err := c.As(tenant)
 	if err != nil {
 		return nil
 	}
 	defer t.Close()
-	for e, err := range t.Watch(ctx, client.Filter{ID: last.OrderID}) {
+	for e, err := range t.Watch(ctx, client.Filter{ID: id}) {
 		if err != nil {
 			break
 		}
-		if all = append(all, &e.Event); e.N >= last.N {
+		if all = append(all, &e.Event); e.N >= n {
 			return all
 		}
 	}

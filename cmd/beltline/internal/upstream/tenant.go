@@ -28,6 +28,13 @@ func (t Tenant) Get(ctx context.Context, id string) (*messages.Event, error) {
 	return e, named(err, t.Tenant(), id)
 }
 
+// List is one page of the tenant's orders.
+func (t Tenant) List(ctx context.Context, asked messages.OrdersAsked) (messages.OrderPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return t.Client.List(ctx, asked)
+}
+
 // History is all events of an order. Where they are more than fits into an
 // answer and the account may not read the stream it is the last one alone, which
 // says all that is known; its n tells that others are missing.
