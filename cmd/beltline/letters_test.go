@@ -14,12 +14,12 @@ import (
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// client is a connection to the server of a script.
-func clientOf(ts *testscript.TestScript) *upstream.Client {
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(ts.Getenv("NATS_URL"))}, "acme")
+// jetStream is that of the server of a script.
+func jetStream(ts *testscript.TestScript) jetstream.JetStream {
+	c, err := upstream.Connect(app.NATS{URL: app.NewServers(ts.Getenv("NATS_URL"))})
 	ts.Check(err)
-	ts.Defer(client.Close)
-	return client
+	ts.Defer(c.Close)
+	return c.JS
 }
 
 // bury puts a dead letter into the stream, as a worker would: SUBJECT REASON
@@ -30,7 +30,7 @@ func bury(ts *testscript.TestScript, _ bool, args []string) {
 	body, err := os.ReadFile(ts.MkAbs(args[4]))
 	ts.Check(err)
 	body = escaped(body)
-	ts.Check(queue.New(clientOf(ts).JS).Bury(ctx, args[0], body, messages.Reason(args[1]), "it was \u202eturned round", args[2], args[3]))
+	ts.Check(queue.New(jetStream(ts)).Bury(ctx, args[0], body, messages.Reason(args[1]), "it was \u202eturned round", args[2], args[3]))
 }
 
 // escaped makes of \e in a script's file what it stands for: a file in the
@@ -56,7 +56,7 @@ func publish(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	m := nats.NewMsg(args[0])
 	m.Data = body
-	_, err = clientOf(ts).JS.PublishMsg(ctx, m)
+	_, err = jetStream(ts).PublishMsg(ctx, m)
 	ts.Check(err)
 }
 
@@ -64,7 +64,7 @@ func publish(ts *testscript.TestScript, _ bool, args []string) {
 func settled(ts *testscript.TestScript, _ bool, _ []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	js := clientOf(ts).JS
+	js := jetStream(ts)
 	for _, q := range []struct{ stream, subjects string }{{messages.StreamOrders, "orders.>"}, {messages.StreamCommands, "commands.>"}} {
 		stream, err := js.Stream(ctx, q.stream)
 		ts.Check(err)

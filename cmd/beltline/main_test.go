@@ -14,9 +14,8 @@ import (
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/cli"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
-	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
-	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -102,16 +101,11 @@ func stageOf(ts *testscript.TestScript) *demo.Stage {
 func awaits(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(stageOf(ts).NATS())}, "acme")
+	c, err := client.Connect(client.Options{URL: stageOf(ts).NATS(), Tenant: "acme"})
 	ts.Check(err)
-	defer client.Close()
-	feed, err := client.Events(ctx, messages.OrderEvents(client.Tenant, args[0]), 1)
-	ts.Check(err)
-	for news := range feed {
-		if news.Err != nil {
-			continue
-		}
-		if string(news.Event.State) == args[1] || args[1] == "unresolved:operator" && witnessed(news.Event) {
+	defer c.Close()
+	for e, err := range c.Watch(ctx, client.Filter{ID: args[0]}) {
+		if err == nil && (string(e.State) == args[1] || args[1] == "unresolved:operator" && witnessed(&e.Event)) {
 			return
 		}
 	}

@@ -34,7 +34,7 @@ func books(ts *testscript.TestScript, _ bool, args []string) {
 func closes(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	kv, err := clientOf(ts).JS.KeyValue(ctx, messages.Bucket)
+	kv, err := jetStream(ts).KeyValue(ctx, messages.Bucket)
 	ts.Check(err)
 	watch, err := kv.Watch(ctx, messages.Provider(args[0]).LaneKey())
 	ts.Check(err)

@@ -16,7 +16,7 @@ import (
 
 // Get is the last event of an order, from the ledger.
 func (c *Client) Get(ctx context.Context, id string) (*messages.Event, error) {
-	m, err := c.question(ctx, messages.OrdersServiceSubject(c.o.Tenant, "get"), messages.OrderAsked{ID: id})
+	m, err := c.order(ctx, "get", messages.OrderAsked{ID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (c *Client) Get(ctx context.Context, id string) (*messages.Event, error) {
 func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, error) {
 	ctx, cancel := c.patient(ctx)
 	defer cancel()
-	all, err := answer[[]*messages.Event](c.question(ctx, messages.OrdersServiceSubject(c.o.Tenant, "history"), messages.OrderAsked{ID: id}))
+	all, err := answer[[]*messages.Event](c.order(ctx, "history", messages.OrderAsked{ID: id}))
 	var failure *ServiceError
 	if err == nil || !errors.As(err, &failure) || failure.Status != http.StatusInternalServerError {
 		return all, err
@@ -52,7 +52,7 @@ func (c *Client) History(ctx context.Context, id string) ([]*messages.Event, err
 // List is one page of the tenant's orders, those that were accepted last first.
 func (c *Client) List(ctx context.Context, asked messages.OrdersAsked) (messages.OrderPage, error) {
 	asked.Tenant = "" // it is in the subject
-	return answer[messages.OrderPage](c.question(ctx, messages.OrdersServiceSubject(c.o.Tenant, "list"), asked))
+	return answer[messages.OrderPage](c.order(ctx, "list", asked))
 }
 
 // Orders yields the last events of all orders that fit, page by page. An error
@@ -90,7 +90,7 @@ type Answer[T any] struct {
 // to every upstream.
 func Ask[T any](ctx context.Context, c *Client, q messages.Query) (Answer[T], error) {
 	provider, method := q.Asks()
-	m, err := c.question(ctx, messages.ProviderServiceSubject(provider, method), q)
+	m, err := c.question(ctx, "worker of "+string(provider), messages.ProviderServiceSubject(provider, method), q)
 	body, err := answer[T](m, err)
 	if err != nil {
 		return Answer[T]{}, err
@@ -114,10 +114,15 @@ func answer[T any](m *nats.Msg, err error) (T, error) {
 	return body, nil
 }
 
-// question asks and waits for the answer, to the end of ctx or of
+// order asks the service "orders".
+func (c *Client) order(ctx context.Context, method string, asked any) (*nats.Msg, error) {
+	return c.question(ctx, "dispatcher", messages.OrdersServiceSubject(c.o.Tenant, method), asked)
+}
+
+// question asks the program and waits for the answer, to the end of ctx or of
 // Options.Patience. To ask changes nothing, so a question that was lost with its
 // connection is asked again.
-func (c *Client) question(ctx context.Context, subject string, asked any) (*nats.Msg, error) {
+func (c *Client) question(ctx context.Context, program, subject string, asked any) (*nats.Msg, error) {
 	body, err := json.Marshal(asked)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", subject, err)
@@ -131,14 +136,14 @@ func (c *Client) question(ctx context.Context, subject string, asked any) (*nats
 		m, err := c.askOnce(ctx, subject, body)
 		switch {
 		case err == nil:
-			if failure := serviceError(subject, m); failure != nil {
-				return nil, failure
+			if failure := serviceError(m); failure != nil {
+				return nil, fmt.Errorf("ask %s: %w", subject, failure)
 			}
 			return m, nil
 		case errors.Is(err, errLost), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
 			pause(ctx, firstPause)
 		case errors.Is(err, nats.ErrNoResponders):
-			return nil, fmt.Errorf("ask %s: %w: no program of Beltline serves it there", subject, ErrUnanswered)
+			return nil, fmt.Errorf("ask %s: %w: is the %s running?", subject, ErrUnanswered, program)
 		case errors.Is(err, ErrDenied):
 			return nil, fmt.Errorf("ask %s: %w", subject, err)
 		default:

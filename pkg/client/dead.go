@@ -46,6 +46,12 @@ func (c *Client) DeadLetters(ctx context.Context, after uint64) iter.Seq2[DeadLe
 	}
 }
 
+// NowDead is the place behind every dead letter of the tenant so far, for
+// [Client.DeadLetters].
+func (c *Client) NowDead(ctx context.Context) (uint64, error) {
+	return c.now(ctx, messages.StreamDLQ, messages.DeadOrders(c.o.Tenant))
+}
+
 // originSeq reads "ORDERS:17:orders.acme.submit"; 0 if it is something else.
 func originSeq(origin string) uint64 {
 	parts := strings.SplitN(origin, ":", 3)

@@ -31,6 +31,9 @@ var (
 	ErrRewound = errors.New("the stream ends before the place to go on from")
 )
 
+// setUp is what to do where nothing of Beltline's is found.
+const setUp = "run `beltline setup`, or start the dispatcher, on this server, for this account"
+
 // ConflictError is returned where the id was used before, for an order with
 // other content. What was submitted now has no effect.
 type ConflictError struct {
@@ -53,13 +56,11 @@ type ServiceError struct {
 	RetryAfter time.Duration
 	// Problem is all that was said.
 	Problem messages.Problem
-
-	subject string
 }
 
 // Error is a line for people.
 func (e *ServiceError) Error() string {
-	return fmt.Sprintf("%s: %d %s: %s", e.subject, e.Status, e.Problem.Code, e.Problem.Message)
+	return fmt.Sprintf("%d %s: %s", e.Status, e.Problem.Code, e.Problem.Message)
 }
 
 // Unwrap gives the faults of a request that Beltline could not read, as a
@@ -79,12 +80,12 @@ func NotFound(err error) bool {
 }
 
 // serviceError reads the error out of an answer; nil where it is none.
-func serviceError(subject string, m *nats.Msg) *ServiceError {
+func serviceError(m *nats.Msg) *ServiceError {
 	code := m.Header.Get(micro.ErrorCodeHeader)
 	if code == "" {
 		return nil
 	}
-	e := &ServiceError{subject: subject}
+	e := &ServiceError{}
 	var err error
 	if e.Status, err = strconv.Atoi(code); err != nil {
 		e.Status = http.StatusInternalServerError

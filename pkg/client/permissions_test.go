@@ -136,6 +136,9 @@ func (r *rig) mayWatch(t *testing.T, c *client.Client) {
 		t.Errorf("%+v, %v", e, err)
 	}
 	r.publish(messages.DeadOrders("acme"), []byte("{}"))
+	if end, err := c.NowDead(within(t)); err != nil || end != 1 {
+		t.Errorf("the end of the dead letters is %d, %v", end, err)
+	}
 	for _, err := range c.DeadLetters(within(t), 0) {
 		if err != nil {
 			t.Error(err)

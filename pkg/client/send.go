@@ -71,6 +71,20 @@ func (c *Client) SubmitJSON(ctx context.Context, body []byte) (Receipt, error) {
 	return c.send(ctx, messages.SubmitRequest, o.ID, body)
 }
 
+// Forward is [Client.Submit] for an order of somebody else, which it sends as it
+// is. What is wrong with it Beltline says, by the event rejected, or by a dead
+// letter where not even its id can be read; and a kind that came after this
+// version of the client is not taken for a fault. For programs that pass on what
+// others have written, and for tools.
+func (c *Client) Forward(ctx context.Context, body []byte) (Receipt, error) {
+	var head struct {
+		ID any `json:"id"`
+	}
+	_ = json.Unmarshal(body, &head) // the id is for the text of an error only
+	id, _ := head.ID.(string)
+	return c.send(ctx, messages.SubmitRequest, id, body)
+}
+
 // Cancel asks for an order not to be bought; why may be empty. The answer is an
 // event: canceled, or cancel_refused.
 //
@@ -144,9 +158,9 @@ func (c *Client) send(ctx context.Context, r messages.Request, id string, body [
 	case err == nil:
 		return receipt, nil
 	case s.doubt != nil:
-		return Receipt{}, fmt.Errorf("%s of order %s: %w: %w", r, id, ErrFateUnknown, s.doubt)
+		return Receipt{}, fmt.Errorf("%s of order %q: %w: %w", r, id, ErrFateUnknown, s.doubt)
 	default:
-		return Receipt{}, fmt.Errorf("%s of order %s: %w: %w", r, id, ErrNotStored, err)
+		return Receipt{}, fmt.Errorf("%s of order %q: %w: %w", r, id, ErrNotStored, err)
 	}
 }
 
@@ -244,7 +258,7 @@ func (s *sending) judge(ack *jetstream.PubAck, err error) (fate, error) {
 // nobody is a publish that no stream has taken: for a moment while servers
 // start and elect, for ever where nothing is set up.
 func (s *sending) nobody() (fate, error) {
-	err := errors.New("no stream takes orders: is Beltline set up on this server, in this account?")
+	err := fmt.Errorf("no stream takes orders: %s: %w", setUp, jetstream.ErrNoStreamResponse)
 	if s.noStream.IsZero() {
 		s.noStream = time.Now()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,25 @@ func TestSubmit_AnOrderWithFaultsIsNotSentAndAllOfThemAreTold(t *testing.T) {
 	}
 	if got := r.stored(messages.SubmitRequest); len(got) != 0 {
 		t.Errorf("stored: %s", got)
+	}
+}
+
+func TestForward_SendsWhatItIsGivenAndLeavesTheVerdictToBeltline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.connect(nil)
+	all := []string{`{"v":1,"id":"a","kind":"of a later version"}`, `{"v":1,"id":7}`, `{"v":1}`}
+	for i, text := range all {
+		if receipt, err := c.Forward(within(t), []byte(text)); err != nil || receipt.Seq != uint64(i+1) {
+			t.Errorf("%s: %+v, %v", text, receipt, err)
+		}
+	}
+	if got := r.stored(messages.SubmitRequest); !slices.Equal(got, all) {
+		t.Errorf("stored: %s", got)
+	}
+	c.Close()
+	if _, err := c.Forward(within(t), []byte(all[0])); !errors.Is(err, client.ErrNotStored) || !strings.Contains(err.Error(), `"a"`) {
+		t.Errorf("closed: %v", err)
 	}
 }
 
@@ -236,8 +256,13 @@ func TestSubmit_WhereNothingIsSetUpSaysSo(t *testing.T) {
 	s := natstest.Start(t, natstest.WithListener())
 	c := connect(t, s.URL(), func(o *client.Options) { o.AnswerWithin = 100 * time.Millisecond })
 	_, err := c.Submit(within(t), order("a"))
-	if !errors.Is(err, client.ErrNotStored) || !strings.Contains(err.Error(), "no stream takes orders") {
+	if !errors.Is(err, client.ErrNotStored) || !strings.Contains(err.Error(), "no stream takes orders: run `beltline setup`") {
 		t.Errorf("%v", err)
+	}
+	for name, now := range map[string]func(context.Context) (uint64, error){messages.StreamEvents: c.Now, messages.StreamDLQ: c.NowDead} {
+		if _, err := now(within(t)); err == nil || !strings.Contains(err.Error(), "stream "+name+" is missing: run `beltline setup`") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

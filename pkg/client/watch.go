@@ -112,16 +112,20 @@ func (c *Client) watch(ctx context.Context, f Filter, latest bool) iter.Seq2[Eve
 
 // Now is the place behind every event of the tenant so far, as Filter.After.
 func (c *Client) Now(ctx context.Context) (uint64, error) {
-	ctx, cancel := c.patient(ctx)
-	defer cancel()
 	subject, err := Filter{}.subject(c.o.Tenant)
 	if err != nil {
 		return 0, err
 	}
+	return c.now(ctx, messages.StreamEvents, subject)
+}
+
+func (c *Client) now(ctx context.Context, stream, subject string) (uint64, error) {
+	ctx, cancel := c.patient(ctx)
+	defer cancel()
 	if err := c.link.wait(ctx); err != nil {
 		return 0, err
 	}
-	return c.end(ctx, messages.StreamEvents, subject)
+	return c.end(ctx, stream, subject)
 }
 
 // end is the last place in a stream. A consumer of what is yet to come knows it:
@@ -131,7 +135,7 @@ func (c *Client) end(ctx context.Context, stream, subject string) (uint64, error
 		FilterSubject: subject, DeliverPolicy: jetstream.DeliverNewPolicy, InactiveThreshold: time.Second,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("the end of %s: %w", stream, err)
+		return 0, err
 	}
 	return cons.CachedInfo().Delivered.Stream, nil
 }
@@ -297,5 +301,14 @@ func (c *Client) consumer(ctx context.Context, stream string, cfg jetstream.Cons
 	try, done := c.attempt(ctx, cfg.Name, c.o.AnswerWithin)
 	defer done()
 	cons, err := c.js.CreateConsumer(try, stream, cfg)
-	return cons, ended(try, err)
+	switch err = ended(try, err); {
+	case err == nil:
+		return cons, nil
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, fmt.Errorf("stream %s is missing: %s: %w", stream, setUp, err)
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("stream %s: no JetStream answers: start the server with -js, or say where its API is (APIPrefix): %w", stream, err)
+	default:
+		return nil, fmt.Errorf("stream %s: %w", stream, err)
+	}
 }

@@ -310,12 +310,18 @@ func TestDeadLetters_NameTheRequestAndTheReason(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	bury("ORDERS:16:orders.acme.submit")
+	c := r.connect(nil)
+	place, err := c.NowDead(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	origins := []string{"ORDERS:17:orders.acme.submit", "COMMANDS:18:commands.x", "ORDERS:x:orders.acme.submit", "", "ORDERS:19:orders.acme.cancel"}
 	for _, o := range origins {
 		bury(o)
 	}
 	want := []uint64{17, 0, 0, 0, 19}
-	for d, err := range r.connect(nil).DeadLetters(within(t), 0) {
+	for d, err := range c.DeadLetters(within(t), place) {
 		if err != nil {
 			t.Fatal(err)
 		}

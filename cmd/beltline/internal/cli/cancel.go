@@ -9,6 +9,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -40,51 +41,75 @@ func positive(f *app.Faults, name string, d time.Duration) {
 	}
 }
 
-func (c *cancelCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	// Asked first: the pipeline waits a minute for an unknown order, because a
-	// cancel may overtake its submit. A person who mistyped need not.
-	last, err := client.Last(ctx, c.ID)
-	if err != nil {
-		return s.failed(err)
+func (c *cancelCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	a := asking{
+		what: messages.CancelRequest, id: c.ID, within: c.Timeout,
+		send:     func(ctx context.Context) (client.Receipt, error) { return tenant.Cancel(ctx, c.ID, c.Reason) },
+		answered: func(e *messages.Event) bool { return e.Type == messages.Canceled || e.Type == messages.CancelRefused },
+		granted:  func(e *messages.Event) bool { return e.Type == messages.Canceled },
 	}
-	from, err := client.Now(ctx, messages.StreamEvents)
-	if err != nil {
-		return s.failed(err)
-	}
-	feed, err := client.Events(ctx, messages.OrderEvents(client.Tenant, c.ID), from)
-	if err != nil {
-		return s.failed(err)
-	}
-	if _, err := client.Cancel(ctx, c.ID, c.Reason); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return s.failed(err)
-	}
-	for news := range feed {
-		e := news.Event
-		if news.Err != nil || e.N <= last.N {
-			continue
-		}
-		last = e
-		if e.Type == messages.Canceled || e.Type == messages.CancelRefused {
-			return s.canceled(c, e)
-		}
-		s.say("%s: %s", e.OrderID, plain.Why(e))
-	}
-	return s.failed(fmt.Errorf("no answer to the cancel of %s within %s; the order is %s", c.ID, c.Timeout, plain.Outcome(last)))
+	return a.do(ctx, s, c.output, tenant)
 }
 
-// canceled writes the answer.
-func (s *session) canceled(c *cancelCommand, e *messages.Event) int {
-	if c.json() {
+// asking is a request about an order, which an event answers.
+type asking struct {
+	what              messages.Request
+	id                string
+	within            time.Duration
+	send              func(context.Context) (client.Receipt, error)
+	answered, granted func(*messages.Event) bool
+}
+
+// do sends the request and writes its answer.
+func (a *asking) do(ctx context.Context, s *session, o output, tenant upstream.Tenant) int {
+	e, err := a.answer(ctx, s, tenant)
+	if err != nil {
+		return s.failed(err)
+	}
+	if o.json() {
 		if err := s.writeEvent(e); err != nil {
 			return s.failed(err)
 		}
 	} else {
 		s.tell("%s\t%s\t%s; the order is %s", e.OrderID, e.Type, plain.Why(e), plain.Outcome(e))
 	}
-	if e.Type == messages.Canceled {
+	if a.granted(e) {
 		return app.ExitOK
 	}
 	return app.ExitFailure
+}
+
+// answer sends the request and waits for the answer. A request that may have
+// been stored is answered too.
+func (a *asking) answer(ctx context.Context, s *session, tenant upstream.Tenant) (*messages.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.within)
+	defer cancel()
+	// Asked first: the pipeline waits a minute for an unknown order, because a
+	// cancel may overtake its submit. A person who mistyped need not.
+	last, err := tenant.Get(ctx, a.id)
+	if err != nil {
+		return nil, err
+	}
+	place, err := tenant.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.send(ctx); errors.Is(err, client.ErrFateUnknown) {
+		s.say("beltline: %s; it is not sent again, and an answer is waited for", err)
+	} else if err != nil {
+		return nil, err
+	}
+	for e, err := range tenant.Watch(ctx, client.Filter{ID: a.id, After: place}) {
+		switch {
+		case err != nil && e.Seq == 0 && ctx.Err() == nil:
+			return nil, err
+		case err != nil, e.N <= last.N:
+			continue // it cannot be read, or is not news, or the time is over
+		}
+		if last = &e.Event; a.answered(last) {
+			return last, nil
+		}
+		s.say("%s: %s", a.id, plain.Why(last))
+	}
+	return nil, fmt.Errorf("no answer to the %s of %s within %s; the order is %s", a.what, a.id, a.within, plain.Outcome(last))
 }

@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -33,56 +31,20 @@ func (c *confirmCommand) Check(f *app.Faults) {
 	positive(f, "--timeout", c.Timeout)
 }
 
-func (c *confirmCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	// Asked first, as for a cancel: a person who mistyped need not wait.
-	last, err := client.Last(ctx, c.ID)
-	if err != nil {
-		return s.failed(err)
+func (c *confirmCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	a := asking{
+		what: messages.ConfirmRequest, id: c.ID, within: c.Timeout,
+		send:     func(ctx context.Context) (client.Receipt, error) { return tenant.Confirm(ctx, c.ID) },
+		answered: func(e *messages.Event) bool { return e.Type == messages.ConfirmRefused || beyondTheCustomer(e) },
+		granted: func(e *messages.Event) bool {
+			return e.Type != messages.ConfirmRefused && (!e.Terminal() || e.State == messages.Succeeded)
+		},
 	}
-	from, err := client.Now(ctx, messages.StreamEvents)
-	if err != nil {
-		return s.failed(err)
-	}
-	feed, err := client.Events(ctx, messages.OrderEvents(client.Tenant, c.ID), from)
-	if err != nil {
-		return s.failed(err)
-	}
-	if _, err := client.Confirm(ctx, c.ID); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return s.failed(err)
-	}
-	for news := range feed {
-		e := news.Event
-		if news.Err != nil || e.N <= last.N {
-			continue
-		}
-		last = e
-		if e.Type == messages.ConfirmRefused || beyondTheCustomer(e) {
-			return s.confirmed(c, e)
-		}
-		s.say("%s: %s", e.OrderID, plain.Why(e))
-	}
-	return s.failed(fmt.Errorf("no answer to the confirm of %s within %s; the order is %s", c.ID, c.Timeout, plain.Outcome(last)))
+	return a.do(ctx, s, c.output, tenant)
 }
 
 // beyondTheCustomer: the provider goes on with the order, or it has ended. A
 // poll may find that before the answer to the confirm is recorded.
 func beyondTheCustomer(e *messages.Event) bool {
 	return e.Type.ChangesState() && (e.State == messages.Processing || e.State == messages.OnHold || e.Terminal())
-}
-
-// confirmed writes the answer.
-func (s *session) confirmed(c *confirmCommand, e *messages.Event) int {
-	if c.json() {
-		if err := s.writeEvent(e); err != nil {
-			return s.failed(err)
-		}
-	} else {
-		s.tell("%s\t%s\t%s; the order is %s", e.OrderID, e.Type, plain.Why(e), plain.Outcome(e))
-	}
-	if e.Type != messages.ConfirmRefused && (!e.Terminal() || e.State == messages.Succeeded) {
-		return app.ExitOK
-	}
-	return app.ExitFailure
 }

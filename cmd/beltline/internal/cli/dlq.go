@@ -41,7 +41,7 @@ type withBox struct {
 }
 
 func (w *withBox) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(w.dlq.Connection.settings(), nobody)
+	client, err := upstream.Connect(w.dlq.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}

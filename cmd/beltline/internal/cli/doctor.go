@@ -26,9 +26,6 @@ const (
 	examineFor = 3 * time.Minute
 )
 
-// nobody stands where a client needs a tenant and none is asked for.
-const nobody = "operator"
-
 const doctorHelp = "Say whether anything is wrong, what it means for orders and what to do about it: the server and its clock, streams, consumers and the bucket, " +
 	"the ledger and the fence, orders that wait or need an operator, dead letters, lanes, workers, our accounts at the providers, and the doors for callbacks. " +
 	"It changes nothing; each provider that has a worker is asked one harmless question within its rate limit.\n\n" +
@@ -91,7 +88,7 @@ func (c *doctorCommand) run(ctx context.Context, s *session) int {
 	defer cancel()
 	all := doctor.Examine(timed, doctor.Options{
 		Connect: func() (*nats.Conn, jetstream.JetStream, error) {
-			client, err := upstream.Connect(c.NATS, nobody)
+			client, err := upstream.Connect(c.NATS)
 			if err != nil {
 				return nil, nil, err
 			}

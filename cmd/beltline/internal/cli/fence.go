@@ -51,7 +51,7 @@ func (c *clearCommand) Check(f *app.Faults) {
 }
 
 func (c *clearCommand) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(c.Connection.settings(), nobody)
+	client, err := upstream.Connect(c.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}

@@ -84,7 +84,7 @@ func ageOf(text string) (time.Duration, error) {
 }
 
 func (c *forgetCommand) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(c.Connection.settings(), nobody)
+	client, err := upstream.Connect(c.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}

@@ -1,11 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +11,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -66,28 +64,32 @@ func joined[T ~string](words []T) string {
 	return strings.Join(texts, ", ")
 }
 
-func (*listCommand) forAllTenants() {}
+func (c *listCommand) allTenants() bool { return c.AllTenants }
 
 // lister is one run of a list.
 type lister struct {
 	*session
 	c       *listCommand
-	client  *upstream.Client
-	subject string
-	tenant  string // "" for all
+	list    func(context.Context, messages.OrdersAsked) (messages.OrderPage, error)
+	name    func(*messages.Event) string
 	table   *plain.Table
 	shown   int
 	waiting int // orders that an operator must decide about
 }
 
-func (c *listCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	l := &lister{session: s, c: c, client: client, tenant: client.Tenant, subject: messages.OrdersServiceSubject(client.Tenant, "list")}
-	if l.tenant == "" || c.AllTenants {
-		l.tenant, l.subject = "", messages.OperatorServiceSubject("list")
-	}
+func (c *listCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	return (&lister{session: s, c: c, list: tenant.List, name: func(e *messages.Event) string { return e.OrderID }}).run(ctx)
+}
+
+func (c *listCommand) doForAll(ctx context.Context, s *session, client *upstream.Client) int {
+	return (&lister{session: s, c: c, list: client.OperatorList, name: (*messages.Event).Key}).run(ctx)
+}
+
+func (l *lister) run(ctx context.Context) int {
+	s := l.session
 	l.table = s.look.Table("order", "buys", "state", "since", "cost", "meaning").Wrap(map[int]int{6: 60})
 	more, err := l.pages(ctx)
-	if l.shown > 0 && !c.json() {
+	if l.shown > 0 && !l.c.json() {
 		l.table.Write(s.Stdout)
 	}
 	switch {
@@ -132,8 +134,8 @@ func (l *lister) pages(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		for _, body := range page.Orders {
-			if err := l.show(body); err != nil {
+		for i := range page.Orders {
+			if err := l.show(&page.Orders[i]); err != nil {
 				return false, err
 			}
 		}
@@ -149,40 +151,18 @@ func (l *lister) pages(ctx context.Context) (more bool, err error) {
 	}
 }
 
-// page is a page of orders, their events to the letter.
-type page struct {
-	Orders []json.RawMessage `json:"orders"`
-	Cursor string            `json:"cursor"`
-}
-
 // ask asks for a page, and again where the dispatcher says that it is not ready
 // yet and when it will be.
-func (l *lister) ask(ctx context.Context, asked messages.OrdersAsked) (page, error) {
+func (l *lister) ask(ctx context.Context, asked messages.OrdersAsked) (messages.OrderPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		body, err := l.client.Ask(ctx, l.subject, asked)
-		if wait, again := notYet(err); again && sleep(ctx, wait) {
-			continue
+		page, err := l.list(ctx, asked)
+		var said *client.ServiceError
+		if !errors.As(err, &said) || said.RetryAfter <= 0 || !sleep(ctx, said.RetryAfter) {
+			return page, err
 		}
-		var p page
-		if err == nil {
-			if err = json.Unmarshal(body, &p); err != nil {
-				err = fmt.Errorf("the answer cannot be read: %w", err)
-			}
-		}
-		return p, err
 	}
-}
-
-// notYet reports whether a service asks to be asked again, and when.
-func notYet(err error) (time.Duration, bool) {
-	var refusal *upstream.Refusal
-	if !errors.As(err, &refusal) || refusal.Problem.RetryAfter == "" {
-		return 0, false
-	}
-	wait, err := time.ParseDuration(refusal.Problem.RetryAfter)
-	return wait, err == nil && wait > 0
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -197,32 +177,19 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // show takes an order into the table, or writes its event.
-func (l *lister) show(body json.RawMessage) error {
-	e, err := messages.DecodeEvent(body)
-	if err != nil {
-		return err
-	}
+func (l *lister) show(e *messages.Event) error {
 	l.shown++
 	if e.State == messages.Unresolved && e.NeedsOperator {
 		l.waiting++
 	}
 	if l.c.json() {
-		var line bytes.Buffer
-		if err := json.Compact(&line, body); err != nil {
-			return err
-		}
-		l.tell("%s", line.Bytes())
-		return nil
-	}
-	name := e.OrderID
-	if l.tenant == "" {
-		name = e.Key()
+		return l.writeEvent(e)
 	}
 	state := plain.Outcome(e)
 	if e.NeedsOperator && e.State != messages.Unresolved {
 		state += " (operator)"
 	}
-	l.table.Row(name, strings.TrimSpace(string(e.Provider)+" "+string(e.Kind)), l.look.Paint(e.State, state),
+	l.table.Row(l.name(e), strings.TrimSpace(string(e.Provider)+" "+string(e.Kind)), l.look.Paint(e.State, state),
 		e.Time.Local().Format(time.DateTime), plain.Spent(e), plain.Why(e))
 	return nil
 }

@@ -48,7 +48,7 @@ func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 		r.stdout.shows(t, "succeeded")
 		// The same question of the same account, about another tenant's orders.
 		r = must(t, env("other", "acme"), app.ExitFailure, "", append([]string{"order"}, args...)...)
-		r.stderr.shows(t, `^beltline: NATS does not let this account ask: .*svc\.orders\.acme\.`)
+		r.stderr.shows(t, `^beltline: .*the account has no permission: .*svc\.orders\.acme\.`)
 		if got := r.stdout.String(); got != "" {
 			t.Errorf("%v: the other account reads\n%s", args, got)
 		}
@@ -57,9 +57,10 @@ func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 	must(t, env("acme", "acme"), app.ExitFailure, "", "order", "cancel", "a").stdout.shows(t, "too late to cancel")
 	must(t, env("acme", "acme"), app.ExitFailure, "", "order", "confirm", "a").stdout.shows(t, "nothing to confirm")
 	watch := must(t, env("other", "acme"), app.ExitFailure, "", "order", "watch")
-	watch.stderr.shows(t, `NATS does not let this account ask: .*events\.\*\.acme\.`)
-	submit := must(t, env("other", "acme"), app.ExitFailure, topup("c"), "order", "submit", "-", "--wait", "none")
-	submit.stdout.shows(t, `^c\tnot_sent\t-\tNATS does not let this account ask: .*orders\.acme\.submit`)
+	watch.stderr.shows(t, `the account has no permission: .*events\.\*\.acme\.`)
+	submit := must(t, env("other", "acme"), app.ExitFailure, topup("c")+"\n"+topup("e"), "order", "submit", "-", "--wait", "none")
+	submit.stdout.shows(t, `^c\tnot_sent\t-\t.*not stored: the account has no permission: .*orders\.acme\.submit`)
+	submit.stdout.shows(t, `^e\tnot_sent\t-\tnot tried after this: .*"c": not stored: `)
 
 	// A name of its own does not help: whose orders are listed is in the subject.
 	own := must(t, env("other", "other"), app.ExitOK, "", "order", "list", "-o", "json").stdout.String()
@@ -71,7 +72,7 @@ func TestOrders_ATenantsAccountReachesItsOwnOrdersAndNobodyElses(t *testing.T) {
 		{"resolve", "acme/a", "--decision", "failed", "--evidence", "x", "--by", "eve", "--yes"},
 	} {
 		r := must(t, env("other", "other"), app.ExitFailure, "", args...)
-		r.stderr.shows(t, `NATS does not let this account ask: .*svc\.operator\.`)
+		r.stderr.shows(t, `the account has no permission: .*svc\.operator\.`)
 		if got := r.stdout.String(); got != "" {
 			t.Errorf("%v: a tenant reads\n%s", args, got)
 		}

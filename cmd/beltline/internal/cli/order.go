@@ -72,9 +72,9 @@ type output struct {
 
 func (o output) json() bool { return o.Output == "json" }
 
-// orderTask is a command below `order`, which needs a connection.
+// orderTask is a command below `order`, which does what a tenant may.
 type orderTask interface {
-	do(ctx context.Context, s *session, c *upstream.Client) int
+	do(ctx context.Context, s *session, tenant upstream.Tenant) int
 }
 
 // withClient runs a task over a connection of its own.
@@ -83,19 +83,32 @@ type withClient struct {
 	task   orderTask
 }
 
-// forAllTenants is a task that needs no tenant.
-type forAllTenants interface{ forAllTenants() }
+// operatorTask is one that an operator may do for all tenants.
+type operatorTask interface {
+	allTenants() bool
+	doForAll(ctx context.Context, s *session, c *upstream.Client) int
+}
 
 func (w *withClient) run(ctx context.Context, s *session) int {
-	if _, all := w.task.(forAllTenants); !all && w.orders.Tenant.Name == "" {
+	name := w.orders.Tenant.Name
+	all, may := w.task.(operatorTask)
+	if name == "" && !may {
 		return s.misused(path(s.Args), app.Misconfigured("BELTLINE_TENANT", "is required; set it, or use --tenant"))
 	}
-	client, err := upstream.Connect(w.orders.Connection.settings(), w.orders.Tenant.Name)
+	c, err := upstream.Connect(w.orders.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}
-	defer client.Close()
-	return w.task.do(ctx, s, client)
+	defer c.Close()
+	if may && (name == "" || all.allTenants()) {
+		return all.doForAll(ctx, s, c)
+	}
+	tenant, err := c.As(name)
+	if err != nil {
+		return s.failed(err)
+	}
+	defer tenant.Close()
+	return w.task.do(ctx, s, tenant)
 }
 
 // writeEvent writes an event as one line of JSON.

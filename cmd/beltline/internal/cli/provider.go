@@ -46,7 +46,7 @@ type withVitals struct {
 }
 
 func (w *withVitals) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(w.provider.Connection.settings(), nobody)
+	client, err := upstream.Connect(w.provider.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -96,33 +97,38 @@ func TestPauseAll_OnceItHasReturnedNoShopGetsAnOrderWithoutAnEarlierIntent(t *te
 		t.Fatal(err)
 	}
 	t.Cleanup(stage.Close)
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(stage.NATS())}, "acme")
+	nats, err := upstream.Connect(app.NATS{URL: app.NewServers(stage.NATS())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.Close)
+	t.Cleanup(nats.Close)
+	acme, err := nats.As("acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(acme.Close)
 	const third = 6
 	submit := func(from int) {
 		for n := from; n < from+third; n++ {
 			for _, body := range ordersOf(n) {
-				if _, err := client.Submit(ctx, []byte(body)); err != nil {
+				if _, err := acme.SubmitJSON(ctx, []byte(body)); err != nil {
 					t.Errorf("submit: %v", err)
 				}
 			}
 		}
 	}
 	submit(0)
-	follow(ctx, t, client, 1, messages.Placing)
+	follow(ctx, t, acme, 1, messages.Placing)
 	environ := map[string]string{"NATS_URL": stage.NATS(), "USER": "ada"}
 	paused := begin(t, environ, "", "provider", "pause", "all", "--reason", "prices look wrong")
 	submit(third)
 	paused.ends(0)
-	before := intents(ctx, t, client.JS)
+	before := intents(ctx, t, nats.JS)
 	submit(2 * third)
 	const all = 4 * 3 * third
-	follow(ctx, t, client, all, messages.Accepted)
+	follow(ctx, t, acme, all, messages.Accepted)
 	must(t, environ, 0, "", "provider", "status", "--no-balance")
-	if after := intents(ctx, t, client.JS); len(after) != len(before) {
+	if after := intents(ctx, t, nats.JS); len(after) != len(before) {
 		t.Errorf("%d orders had an intent when the pause had returned, and %d have one now", len(before), len(after))
 	}
 	for id, n := range created(stage, 3*third) {
@@ -132,24 +138,20 @@ func TestPauseAll_OnceItHasReturnedNoShopGetsAnOrderWithoutAnEarlierIntent(t *te
 	}
 	t.Logf("of %d orders %d had an intent when the pause had returned, and %d were created", all, len(before), len(created(stage, 3*third)))
 	must(t, environ, 0, "", "provider", "resume", "all")
-	follow(ctx, t, client, all, messages.Placing)
+	follow(ctx, t, acme, all, messages.Placing)
 }
 
 // follow waits until so many orders have had an event of the type.
-func follow(ctx context.Context, t *testing.T, client *upstream.Client, orders int, typ messages.Type) {
+func follow(ctx context.Context, t *testing.T, acme upstream.Tenant, orders int, typ messages.Type) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	feed, err := client.Events(ctx, "events.*.acme.*."+string(typ), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]bool{}
-	for news := range feed {
-		if news.Err != nil {
+	for e, err := range acme.Watch(ctx, client.Filter{Type: typ}) {
+		if err != nil {
 			continue
 		}
-		if seen[news.Event.OrderID] = true; len(seen) == orders {
+		if seen[e.OrderID] = true; len(seen) == orders {
 			return
 		}
 	}

@@ -105,7 +105,7 @@ func (c *resolveCommand) run(ctx context.Context, s *session) int {
 	if faults := d.lacking(); len(faults) > 0 {
 		return s.misused("beltline resolve", &app.ConfigError{Faults: faults})
 	}
-	client, err := upstream.Connect(c.Connection.settings(), d.tenant)
+	client, err := upstream.Connect(c.Connection.settings())
 	if err != nil {
 		return s.failed(err)
 	}

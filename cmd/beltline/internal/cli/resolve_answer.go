@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -48,9 +50,9 @@ func (d *deciding) found(e *messages.Event) int {
 // undecided explains why there is no decision, or none that is known of. That
 // nothing was written is said only where it is certain.
 func (d *deciding) undecided(ctx context.Context, err error) int {
-	var refusal *upstream.Refusal
+	var refusal *client.ServiceError
 	switch {
-	case errors.Is(err, upstream.ErrNotAsked), errors.Is(err, upstream.ErrDenied):
+	case errors.Is(err, upstream.ErrNotAsked), errors.Is(err, client.ErrDenied):
 		d.say("beltline: nothing was written: %s", err)
 		return app.ExitFailure
 	case !errors.As(err, &refusal):
@@ -58,10 +60,10 @@ func (d *deciding) undecided(ctx context.Context, err error) int {
 	}
 	p := refusal.Problem
 	switch {
-	case refusal.Status == "400":
+	case refusal.Status == http.StatusBadRequest:
 		d.unacceptable(p)
 		return app.ExitConfig
-	case refusal.Status == "404":
+	case refusal.Status == http.StatusNotFound:
 		d.say("beltline: nothing was written: %s: %s/%s", upstream.ErrNotFound, d.tenant, d.id)
 		return exitNotFound
 	case p.Code == messages.ProblemMoved:
@@ -69,7 +71,7 @@ func (d *deciding) undecided(ctx context.Context, err error) int {
 	case p.Code == messages.ProblemHoldDown:
 		d.tooEarly(p)
 		return app.ExitFailure
-	case refusal.Status == "409":
+	case refusal.Status == http.StatusConflict:
 		d.say("beltline: nothing was written: %s", p.Message)
 		return app.ExitFailure
 	default:

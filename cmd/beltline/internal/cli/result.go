@@ -24,7 +24,7 @@ func (u *submitter) resultOf(o *submission) (result, bool) {
 	r := result{OrderID: o.id, Line: o.line, Seq: o.seq}
 	switch {
 	case o.dead != nil:
-		r.Type, r.Reason, r.Error = "dead_letter", o.dead.Reason, o.dead.Error
+		r.Type, r.Reason, r.Error = "dead_letter", string(o.dead.Reason), o.dead.Error
 	case o.err != nil && o.seq == 0:
 		r.Type, r.Error = "not_sent", o.err.Error()
 	case o.err != nil:

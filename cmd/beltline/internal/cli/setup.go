@@ -20,11 +20,8 @@ const setupHelp = "Create or update the streams and consumers on a NATS server, 
 // consumers follow from them.
 type setupCommand struct{ app.Common }
 
-// setupTenant stands where a client needs a tenant and none is asked for.
-const setupTenant = "setup"
-
 func (c *setupCommand) run(ctx context.Context, s *session) int {
-	client, err := upstream.Connect(c.NATS, setupTenant)
+	client, err := upstream.Connect(c.NATS)
 	if err != nil {
 		return s.failed(err)
 	}

@@ -35,8 +35,8 @@ func (*getCommand) Help() string {
 // Check applies the rules of the command.
 func (c *getCommand) Check(f *app.Faults) { orderID(f, c.ID) }
 
-func (c *getCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	e, err := client.Last(ctx, c.ID)
+func (c *getCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	e, err := tenant.Get(ctx, c.ID)
 	if err != nil {
 		return s.failed(err)
 	}
@@ -113,8 +113,8 @@ func (*historyCommand) Help() string {
 // Check applies the rules of the command.
 func (c *historyCommand) Check(f *app.Faults) { orderID(f, c.ID) }
 
-func (c *historyCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	all, err := client.History(ctx, c.ID)
+func (c *historyCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	all, err := tenant.History(ctx, c.ID)
 	if err != nil {
 		return s.failed(err)
 	}

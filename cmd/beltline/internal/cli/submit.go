@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
@@ -64,7 +68,7 @@ type submission struct {
 
 	seq  uint64 // in ORDERS, once it is stored
 	last *messages.Event
-	dead *upstream.DeadLetter
+	dead *client.DeadLetter
 	err  error // it was not stored
 	done bool
 }
@@ -79,17 +83,18 @@ func (o *submission) ours(e *messages.Event) bool {
 type submitter struct {
 	*session
 	c      *submitCommand
-	client *upstream.Client
+	tenant upstream.Tenant
+	news   chan func() // what the loop of run is to take note of
 	orders []*submission
 	byID   map[string][]*submission
 	bySeq  map[uint64]*submission
-	dead   map[uint64]upstream.DeadLetter // that came before we knew the sequence
+	dead   map[uint64]client.DeadLetter // that came before we knew the sequence
 	open   int
 	good   int
 	states states
 }
 
-func (c *submitCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
+func (c *submitCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
 	input, err := s.readInput(c.File)
 	if err != nil {
 		return s.failed(err)
@@ -103,8 +108,8 @@ func (c *submitCommand) do(ctx context.Context, s *session, client *upstream.Cli
 		s.say("line %d: %s; it was not sent", b.line, b.why)
 	}
 	u := &submitter{
-		session: s, c: c, client: client, orders: orders, open: len(orders), states: states{},
-		byID: map[string][]*submission{}, bySeq: map[uint64]*submission{}, dead: map[uint64]upstream.DeadLetter{},
+		session: s, c: c, tenant: tenant, news: make(chan func()), orders: orders, open: len(orders), states: states{},
+		byID: map[string][]*submission{}, bySeq: map[uint64]*submission{}, dead: map[uint64]client.DeadLetter{},
 	}
 	for _, o := range orders {
 		if o.id != "" {
@@ -131,93 +136,109 @@ func (c *submitCommand) do(ctx context.Context, s *session, client *upstream.Cli
 	}
 }
 
-// run sends everything and waits for the results. The feeds begin before the
-// first order is sent, so that no event is missed.
+// run sends everything and waits for the results. What is followed begins before
+// the first order is sent, so that no event is missed.
 func (u *submitter) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var events <-chan upstream.EventNews
-	var dead <-chan upstream.DeadLetter
 	if u.c.Wait != untilStored {
-		var err error
-		if events, dead, err = u.follow(ctx); err != nil {
+		if err := u.follow(ctx); err != nil {
 			return err
 		}
 	}
-	sent := make(chan receipt)
-	go u.send(ctx, sent)
+	unsent := make(chan error, 1)
+	go func() { unsent <- u.send(ctx) }()
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
 	for u.open > 0 {
 		select {
-		case news, ok := <-events:
-			if !ok {
-				events = nil
-			} else if news.Err == nil {
-				u.heard(news.Event)
-			}
-		case d, ok := <-dead:
-			if !ok {
-				dead = nil
-			} else {
-				u.buried(d)
-			}
-		case r := <-sent:
-			u.stored(r)
+		case news := <-u.news:
+			news()
 		case <-ticker.C:
 			u.ask(ctx)
 		case <-ctx.Done():
-			u.giveUp(errors.Is(ctx.Err(), context.DeadlineExceeded))
-			return nil
+			why := "stopped by a signal"
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				why = "no result within " + u.c.Timeout.String()
+			}
+			u.giveUp(why, <-unsent)
 		}
 	}
 	return nil
 }
 
-func (u *submitter) follow(ctx context.Context) (<-chan upstream.EventNews, <-chan upstream.DeadLetter, error) {
-	fromEvents, err := u.client.Now(ctx, messages.StreamEvents)
-	if err != nil {
-		return nil, nil, err
+// note has the loop of run, to which all orders belong, take note. At the end of
+// ctx the loop knows better.
+func (u *submitter) note(ctx context.Context, news func()) {
+	if ctx.Err() != nil {
+		return
 	}
-	fromDead, err := u.client.Now(ctx, messages.StreamDLQ)
-	if err != nil {
-		return nil, nil, err
+	select {
+	case u.news <- news:
+	case <-ctx.Done():
 	}
-	events, err := u.client.Events(ctx, u.client.AllEvents(), fromEvents)
-	if err != nil {
-		return nil, nil, err
-	}
-	dead, err := u.client.DeadLetters(ctx, fromDead)
-	return events, dead, err
 }
 
-// receipt says what became of sending an order. The order itself belongs to the
-// loop of run alone.
-type receipt struct {
-	order *submission
-	seq   uint64
-	err   error
-}
-
-// send stores the orders one after the other.
-func (u *submitter) send(ctx context.Context, sent chan<- receipt) {
-	for _, o := range u.orders {
-		seq, err := u.client.Submit(ctx, o.body)
-		select {
-		case sent <- receipt{o, seq, err}:
-		case <-ctx.Done():
-			return
+// follow begins to tell the loop of events and dead letters.
+func (u *submitter) follow(ctx context.Context) error {
+	now, err := u.tenant.Now(ctx)
+	if err != nil {
+		return err
+	}
+	nowDead, err := u.tenant.NowDead(ctx)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for e, err := range u.tenant.Watch(ctx, client.Filter{After: now}) {
+			switch {
+			case err == nil:
+				u.note(ctx, func() { u.heard(&e.Event) })
+			case e.Seq == 0: // it has ended
+				u.note(ctx, func() { u.giveUp(err.Error(), nil) })
+			}
 		}
+	}()
+	go func() {
+		for d, err := range u.tenant.DeadLetters(ctx, nowDead) {
+			u.note(ctx, func() {
+				if err != nil {
+					u.giveUp(err.Error(), nil)
+					return
+				}
+				u.buried(d)
+			})
+		}
+	}()
+	return nil
+}
+
+// send stores the orders one after the other. It returns why one was not stored
+// before the end of ctx.
+func (u *submitter) send(ctx context.Context) error {
+	var closed error // no order gets through
+	for _, o := range u.orders {
+		receipt, err := client.Receipt{}, closed
+		if err == nil {
+			receipt, err = u.tenant.Forward(ctx, o.body)
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		if closed == nil && (errors.Is(err, client.ErrDenied) || errors.Is(err, jetstream.ErrNoStreamResponse)) {
+			closed = fmt.Errorf("not tried after this: %w", err)
+		}
+		u.note(ctx, func() { u.stored(o, receipt.Seq, err) })
 	}
+	return nil
 }
 
 // stored takes note of what send achieved. An event may have come before.
-func (u *submitter) stored(r receipt) {
-	o := r.order
+func (u *submitter) stored(o *submission, seq uint64, err error) {
 	if o.done {
 		return
 	}
-	if o.seq, o.err = r.seq, r.err; o.err != nil {
+	if o.seq, o.err = seq, err; o.err != nil {
 		u.finish(o)
 		return
 	}
@@ -261,10 +282,10 @@ func (u *submitter) judge(o *submission) {
 }
 
 // buried takes note of a dead letter.
-func (u *submitter) buried(d upstream.DeadLetter) {
-	o := u.bySeq[d.Seq]
+func (u *submitter) buried(d client.DeadLetter) {
+	o := u.bySeq[d.Request]
 	if o == nil {
-		u.dead[d.Seq] = d
+		u.dead[d.Request] = d
 		return
 	}
 	if !o.done {
@@ -284,7 +305,7 @@ func (u *submitter) ask(ctx context.Context) {
 		if asked++; asked > askAtOnce {
 			return
 		}
-		if e, err := u.client.Last(ctx, o.id); err == nil {
+		if e, err := u.tenant.Get(ctx, o.id); err == nil {
 			u.heard(e)
 		}
 	}
@@ -298,20 +319,19 @@ func (u *submitter) finish(o *submission) {
 	}
 }
 
-// giveUp reports what is still open when the time is over.
-func (u *submitter) giveUp(late bool) {
-	why := "stopped by a signal"
-	if late {
-		why = "no result within " + u.c.Timeout.String()
-	}
+// giveUp reports what is still open.
+func (u *submitter) giveUp(why string, unsent error) {
 	for _, o := range u.orders {
-		if !o.done {
-			if o.seq == 0 {
-				o.err = errors.New(why + ", and it may not have been sent; submit it again")
-			} else {
-				o.err = errors.New(why + "; Beltline goes on working on it")
-			}
-			u.finish(o)
+		switch {
+		case o.done:
+			continue
+		case o.seq > 0:
+			o.err = errors.New(why + "; Beltline goes on working on it")
+		case unsent != nil:
+			o.err = fmt.Errorf("%s, and it may not have been sent; submit it again (%w)", why, unsent)
+		default:
+			o.err = errors.New(why + ", and it may not have been sent; submit it again")
 		}
+		u.finish(o)
 	}
 }

@@ -2,11 +2,12 @@ package cli
 
 import (
 	"context"
+	"iter"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
-	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/client"
 )
 
 // watchCommand is `order watch`.
@@ -31,39 +32,36 @@ func (c *watchCommand) Check(f *app.Faults) {
 	}
 }
 
-func (c *watchCommand) do(ctx context.Context, s *session, client *upstream.Client) int {
-	filter, from := client.AllEvents(), uint64(1)
+func (c *watchCommand) do(ctx context.Context, s *session, tenant upstream.Tenant) int {
+	filter := client.Filter{ID: c.ID}
+	var err error
 	if c.ID != "" {
-		if _, err := client.Last(ctx, c.ID); err != nil {
-			return s.failed(err)
-		}
-		filter = messages.OrderEvents(client.Tenant, c.ID)
+		_, err = tenant.Get(ctx, c.ID)
 	} else {
-		var err error
-		if from, err = client.Now(ctx, messages.StreamEvents); err != nil {
-			return s.failed(err)
-		}
+		filter.After, err = tenant.Now(ctx)
 	}
-	feed, err := client.Events(ctx, filter, from)
 	if err != nil {
 		return s.failed(err)
 	}
 	if c.ID == "" {
-		s.say("following all orders of %s; Ctrl-C ends it", client.Tenant)
+		s.say("following all orders of %s; Ctrl-C ends it", tenant.Tenant())
 	}
-	return c.follow(s, feed)
+	return c.follow(ctx, s, tenant.Watch(ctx, filter))
 }
 
-// follow writes the events as they come, until the order has ended or the feed
-// does, which is when somebody asks for it.
-func (c *watchCommand) follow(s *session, feed <-chan upstream.EventNews) int {
+// follow writes the events as they come, until the order has ended, somebody
+// asks for the end, or there is no going on.
+func (c *watchCommand) follow(ctx context.Context, s *session, events iter.Seq2[client.Event, error]) int {
 	seen, asked := states{}, false
-	for news := range feed {
-		if news.Err != nil {
-			s.say("beltline: %s", news.Err)
+	for event, err := range events {
+		if ctx.Err() != nil {
+			return app.ExitOK
+		}
+		if err != nil {
+			s.say("beltline: %s", err) // an event that cannot be read; the last one is why it ends
 			continue
 		}
-		e := news.Event
+		e := &event.Event
 		if c.json() {
 			if err := s.writeEvent(e); err != nil {
 				return s.failed(err)
@@ -80,5 +78,5 @@ func (c *watchCommand) follow(s *session, feed <-chan upstream.EventNews) int {
 			s.say("%s waits for an operator: `beltline resolve %s`; still following, Ctrl-C ends it", c.ID, e.Key())
 		}
 	}
-	return app.ExitOK
+	return app.ExitFailure
 }

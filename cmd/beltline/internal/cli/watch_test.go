@@ -126,3 +126,22 @@ func TestSubmit_ASignalReportsWhatIsOpen(t *testing.T) {
 	r.ends(app.ExitSignal)
 	r.stdout.shows(t, "^a\t(pending|not_sent)\t-\tstopped by a signal")
 }
+
+func TestSubmit_SaysAtTheEndOfItsTimeWhyAnOrderWasNotStored(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t, natstest.WithListener())
+	nc := server.Conn(t)
+	_, err := nc.Subscribe("orders.acme.submit", func(m *nats.Msg) {
+		_ = m.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	order := `{"v":1,"id":"a","provider":"balancesteam","kind":"topup","params":{"login":"l","amount":"1.00"}}`
+	environ := map[string]string{"NATS_URL": server.URL(), "BELTLINE_TENANT": "acme"}
+	r := must(t, environ, app.ExitFailure, order, "order", "submit", "-", "--wait", "none", "--timeout", "1s")
+	r.stdout.shows(t, "^a\tnot_sent\t-\tno result within 1s, and it may not have been sent; submit it again .*ORDERS is full")
+}

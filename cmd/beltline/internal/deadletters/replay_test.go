@@ -12,9 +12,9 @@ import (
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/deadletters"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
-	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/queue"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/balancesteam/balancesteamtest"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -51,7 +51,8 @@ func orders() map[string]order {
 type stage struct {
 	t *testing.T
 	*demo.Stage
-	client *upstream.Client
+	client *client.Client
+	js     jetstream.JetStream
 	box    *deadletters.Box
 	ctx    context.Context
 }
@@ -65,16 +66,21 @@ func openStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(s.NATS())}, "acme")
+	nc, js, err := app.Connect(app.NATS{URL: app.NewServers(s.NATS())}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.Close)
-	box, err := deadletters.Open(ctx, client.JS)
+	t.Cleanup(nc.Close)
+	acme, err := client.New(nc, client.Options{Tenant: "acme"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t, s, client, box, ctx}
+	t.Cleanup(acme.Close)
+	box, err := deadletters.Open(ctx, js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{t, s, acme, js, box, ctx}
 }
 
 func (s *stage) must(err error) {
@@ -87,12 +93,10 @@ func (s *stage) must(err error) {
 // reach submits an order and waits until it stands where it is to stand.
 func (s *stage) reach(id string, o order) {
 	s.t.Helper()
-	_, err := s.client.Submit(s.ctx, []byte(o.body))
+	_, err := s.client.SubmitJSON(s.ctx, []byte(o.body))
 	s.must(err)
-	feed, err := s.client.Events(s.ctx, messages.OrderEvents("acme", id), 1)
-	s.must(err)
-	for news := range feed {
-		if news.Err == nil && o.until(news.Event) {
+	for e, err := range s.client.Watch(s.ctx, client.Filter{ID: id}) {
+		if err == nil && o.until(&e.Event) {
 			return
 		}
 	}
@@ -115,7 +119,7 @@ func (s *stage) books() map[string]int {
 func (s *stage) settle() {
 	s.t.Helper()
 	for _, q := range []struct{ stream, subjects string }{{messages.StreamOrders, "orders.>"}, {messages.StreamCommands, "commands.>"}} {
-		stream, err := s.client.JS.Stream(s.ctx, q.stream)
+		stream, err := s.js.Stream(s.ctx, q.stream)
 		s.must(err)
 		for {
 			info, err := stream.Info(s.ctx, jetstream.WithSubjectFilter(q.subjects))
@@ -142,10 +146,10 @@ func TestReplay_OfAnythingBuysNothingTwice(t *testing.T) {
 	}
 	s.settle()
 	before := s.books()
-	q := queue.New(s.client.JS)
+	q := queue.New(s.js)
 	for id, o := range all {
 		s.must(q.Bury(s.ctx, "dlq.orders.acme", []byte(o.body), messages.ReasonOrderConflict, "", "ORDERS:1:orders.acme.submit", id))
-		stream, err := s.client.JS.Stream(s.ctx, messages.StreamEvents)
+		stream, err := s.js.Stream(s.ctx, messages.StreamEvents)
 		s.must(err)
 		last, err := stream.GetLastMsgForSubject(s.ctx, messages.OrderEvents("acme", id))
 		s.must(err)

@@ -132,7 +132,7 @@ func (s *script) examine(books []purchase) *audit {
 	switch d := s.deadLetter(); {
 	case d == nil:
 		a.differ(&a.Lost, "the order that took the id of %s left no dead letter", idFirst)
-	case d.Reason != string(messages.ReasonOrderConflict):
+	case d.Reason != messages.ReasonOrderConflict:
 		a.differ(nil, "the order that took the id of %s became a dead letter because of %s", idFirst, d.Reason)
 	}
 	if e := s.last[idFirst]; e != nil && e.N != s.before {

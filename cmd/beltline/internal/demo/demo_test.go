@@ -13,8 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/demo"
-	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
-	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 )
@@ -72,11 +71,11 @@ func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
 			t.Errorf("no call of %s was taken: %v", p, codes)
 		}
 	}
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(stage.NATS())}, demo.Tenant)
+	c, err := client.Connect(client.Options{URL: stage.NATS(), Tenant: demo.Tenant})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.Close)
+	t.Cleanup(c.Close)
 	for id, want := range map[string]string{
 		"ord-2001": "accepted placing succeeded", "ord-2006": "accepted placing retrying placing succeeded",
 		"ord-2011": "accepted placing unresolved placing succeeded", "ord-2010": "accepted placing unresolved placing unresolved",
@@ -89,7 +88,7 @@ func TestPerform_TheBooksHoldWhatTheEventsSay(t *testing.T) {
 		"ord-4002": "accepted placing action_required canceled confirm_refused", "ord-4003": "accepted failed",
 		"ord-4004": "accepted placing unresolved action_required processing succeeded", "ord-4005": "accepted placing processing succeeded",
 	} {
-		history, err := client.History(ctx, id)
+		history, err := c.History(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}

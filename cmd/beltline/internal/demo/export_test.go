@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
-	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 )
@@ -51,7 +51,7 @@ func examined(o order, e *messages.Event, path []messages.Type, lines []BookLine
 	if e != nil {
 		s.last[o.id], s.path[o.id] = e, path
 	}
-	s.dead = []upstream.DeadLetter{{Reason: string(messages.ReasonOrderConflict)}}
+	s.dead = []client.DeadLetter{{Reason: messages.ReasonOrderConflict}}
 	var books []purchase
 	for _, l := range lines {
 		books = append(books, purchase{o.provider, l.Customer, l.Amount, l.Undone})

@@ -120,7 +120,7 @@ func (s *script) report(w io.Writer, a *audit, took time.Duration) {
 	}
 	t.Row(idFirst, "the same order, sent again", effect, "-", "-", "the id is known and the content equal")
 	if d := s.deadLetter(); d != nil {
-		t.Row(idFirst, "another order under the same id", s.look.Bad("dead letter"), "-", "-", d.Reason+": "+d.Error)
+		t.Row(idFirst, "another order under the same id", s.look.Bad("dead letter"), "-", "-", string(d.Reason)+": "+d.Error)
 	}
 	t.Write(w)
 	paint := s.look.Good

@@ -16,6 +16,7 @@ import (
 	"github.com/beltline-io/beltline/cmd/beltline/internal/plain"
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
 	"github.com/beltline-io/beltline/internal/app"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
@@ -33,7 +34,8 @@ const (
 // script is one performance.
 type script struct {
 	stage  *Stage
-	client *upstream.Client
+	client upstream.Tenant
+	js     jetstream.JetStream
 	look   plain.Look
 	say    func(string)
 
@@ -41,7 +43,7 @@ type script struct {
 	orders  []order
 	last    map[string]*messages.Event
 	path    map[string][]messages.Type // the types of all events so far
-	dead    []upstream.DeadLetter
+	dead    []client.DeadLetter
 	changed chan struct{} // closed and replaced at all news
 
 	again    uint64 // the sequence of the order that was sent twice
@@ -57,12 +59,16 @@ func newScript(s *Stage, look plain.Look, say func(string)) *script {
 func (s *script) perform(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(s.stage.NATS())}, Tenant)
+	nats, err := upstream.Connect(app.NATS{URL: app.NewServers(s.stage.NATS())})
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	s.client = client
+	defer nats.Close()
+	s.js = nats.JS
+	if s.client, err = nats.As(Tenant); err != nil {
+		return err
+	}
+	defer s.client.Close()
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -85,15 +91,7 @@ func (s *script) perform(ctx context.Context) error {
 
 // listen follows events, dead letters and lanes.
 func (s *script) listen(ctx context.Context) error {
-	events, err := s.client.Events(ctx, s.client.AllEvents(), 1)
-	if err != nil {
-		return err
-	}
-	dead, err := s.client.DeadLetters(ctx, 1)
-	if err != nil {
-		return err
-	}
-	kv, err := s.client.JS.KeyValue(ctx, messages.Bucket)
+	kv, err := s.js.KeyValue(ctx, messages.Bucket)
 	if err != nil {
 		return err
 	}
@@ -101,28 +99,24 @@ func (s *script) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	updates := lanes.Updates()
 	go func() {
-		for events != nil || dead != nil {
-			select {
-			case news, ok := <-events:
-				if !ok {
-					events = nil
-				} else if news.Err == nil {
-					s.heard(news.Event)
-				}
-			case d, ok := <-dead:
-				if !ok {
-					dead = nil
-				} else {
-					s.buried(d)
-				}
-			case entry, ok := <-updates:
-				if !ok {
-					updates = nil
-				} else if entry != nil { // nil: all that was there before has been told
-					s.lane(entry)
-				}
+		for e, err := range s.client.Watch(ctx, client.Filter{}) {
+			if err == nil {
+				s.heard(&e.Event)
+			}
+		}
+	}()
+	go func() {
+		for d, err := range s.client.DeadLetters(ctx, 0) {
+			if err == nil {
+				s.buried(d)
+			}
+		}
+	}()
+	go func() {
+		for entry := range lanes.Updates() {
+			if entry != nil { // nil: all that was there before has been told
+				s.lane(entry)
 			}
 		}
 	}()
@@ -149,10 +143,10 @@ func (s *script) heard(e *messages.Event) {
 	})
 }
 
-func (s *script) buried(d upstream.DeadLetter) {
+func (s *script) buried(d client.DeadLetter) {
 	s.note(func() {
 		s.dead = append(s.dead, d)
-		s.tell(d.OrderID, "dead letter", d.Reason+": "+d.Error)
+		s.tell(d.OrderID, "dead letter", string(d.Reason)+": "+d.Error)
 	})
 }
 
@@ -218,7 +212,7 @@ func (s *script) complete(id string) bool {
 func (s *script) submit(ctx context.Context, orders ...order) error {
 	for _, o := range orders {
 		s.note(func() { s.orders = append(s.orders, o) })
-		if _, err := s.client.Submit(ctx, o.encode()); err != nil {
+		if _, err := s.client.Forward(ctx, o.encode()); err != nil {
 			return err
 		}
 	}
@@ -241,7 +235,7 @@ func (s *script) repeatThemselves(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, err := s.client.Submit(ctx, first.encode())
+	again, err := s.client.SubmitJSON(ctx, first.encode())
 	if err != nil {
 		return err
 	}
@@ -249,18 +243,18 @@ func (s *script) repeatThemselves(ctx context.Context) error {
 	other := first
 	other.body = maps.Clone(first.body)
 	other.body["params"] = fields{"offer_id": offerXbox, "email": "mallory@example.com"}
-	conflict, err := s.client.Submit(ctx, other.encode())
+	conflict, err := s.client.SubmitJSON(ctx, other.encode())
 	if err != nil {
 		return err
 	}
-	s.note(func() { s.again, s.conflict = again, conflict })
+	s.note(func() { s.again, s.conflict = again.Seq, conflict.Seq })
 	return s.await(ctx, "the dead letter", func() bool { return s.deadLetter() != nil })
 }
 
 // deadLetter is the one that the conflict must become.
-func (s *script) deadLetter() *upstream.DeadLetter {
+func (s *script) deadLetter() *client.DeadLetter {
 	for _, d := range s.dead {
-		if d.Seq == s.conflict {
+		if d.Request == s.conflict {
 			return &d
 		}
 	}
@@ -311,7 +305,7 @@ func (s *script) end(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stream, err := s.client.JS.Stream(ctx, messages.StreamOrders)
+	stream, err := s.js.Stream(ctx, messages.StreamOrders)
 	if err != nil {
 		return err
 	}
@@ -329,7 +323,7 @@ func (s *script) end(ctx context.Context) error {
 	}
 	// What the events said arrived in order; ask once more, so that nothing is
 	// still on its way.
-	last, err := s.client.Last(ctx, idFirst)
+	last, err := s.client.Get(ctx, idFirst)
 	if err != nil {
 		return err
 	}

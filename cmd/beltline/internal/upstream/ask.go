@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,35 +14,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
-// askWithin is how long an answer may take. It is longer than a service works on
-// a question, so that its own word on a lack of time arrives.
-const askWithin = 10 * time.Second
-
-// Numbers of refusals that are branched on.
-const (
-	statusNotFound = "404"
-	statusInternal = "500"
-)
-
-// Refusal is an answer that is an error. What it says of a question's fate is
-// the service's word; no other error of [Client.Ask] says anything of it, but
-// for [ErrNotAsked] and [ErrDenied].
-type Refusal struct {
-	Status  string // the number of the header
-	Problem messages.Problem
-}
-
-// Error renders the number and the line for people.
-func (r *Refusal) Error() string {
-	return fmt.Sprintf("the dispatcher refused (%s): %s", r.Status, r.Problem.Message)
-}
-
-// Ask asks a service. An error that wraps [ErrNotAsked] or [ErrDenied] means
-// that nobody has got the question; a *[Refusal] is an answer; after any other
-// it is not known what has become of the question.
+// Ask asks a service, once: the question may change something. An error that
+// wraps [ErrNotAsked] or [client.ErrDenied] means that nobody has got it; a
+// [*client.ServiceError] is an answer; after any other it is not known what has
+// become of the question.
 func (c *Client) Ask(ctx context.Context, subject string, question any) ([]byte, error) {
 	body, err := json.Marshal(question)
 	if err != nil {
@@ -48,18 +29,19 @@ func (c *Client) Ask(ctx context.Context, subject string, question any) ([]byte,
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	ctx, forget := c.denials.expect(ctx, quoted(subject))
+	ctx, forget := c.denials.expect(ctx, subject)
 	defer forget()
 	answer, err := c.Conn.RequestWithContext(ctx, subject, body)
-	err = denied(ctx, err)
+	cause := context.Cause(ctx)
 	switch {
+	case err == nil:
+	case errors.Is(cause, client.ErrDenied):
+		return nil, fmt.Errorf("ask %s: %w", subject, cause)
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("%w: nobody answers on %s: is the dispatcher running?", ErrNotAsked, subject)
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrMaxPayload):
 		return nil, fmt.Errorf("%w: %w", ErrNotAsked, err)
-	case errors.Is(err, ErrDenied):
-		return nil, err
-	case err != nil:
+	default:
 		return nil, fmt.Errorf("no answer came on %s: %w", subject, err)
 	}
 	status := answer.Header.Get(micro.ErrorCodeHeader)
@@ -67,32 +49,79 @@ func (c *Client) Ask(ctx context.Context, subject string, question any) ([]byte,
 		return answer.Data, nil
 	}
 	// Without a body, or with one that cannot be read, the headers tell what there is.
-	refused := messages.ProblemBody{}
-	if err := json.Unmarshal(answer.Data, &refused); err != nil || refused.Error.Message == "" {
-		refused.Error.Message = answer.Header.Get(micro.ErrorHeader)
+	said := messages.ProblemBody{}
+	if err := json.Unmarshal(answer.Data, &said); err != nil || said.Error.Message == "" {
+		said.Error.Message = answer.Header.Get(micro.ErrorHeader)
 	}
-	return nil, &Refusal{Status: status, Problem: refused.Error}
-}
-
-// ask asks the service "orders" about an order of the tenant.
-func (c *Client) ask(ctx context.Context, method, id string) ([]byte, error) {
-	body, err := c.Ask(ctx, messages.OrdersServiceSubject(c.Tenant, method), messages.OrderAsked{ID: id})
-	return body, named(err, c.Tenant, id)
-}
-
-// named adds which order does not exist, which the service does not repeat.
-func named(err error, tenant, id string) error {
-	var refusal *Refusal
-	if errors.As(err, &refusal) && refusal.Status == statusNotFound {
-		return fmt.Errorf("%w: %s (tenant %s)", ErrNotFound, id, tenant)
+	refusal := &client.ServiceError{Problem: said.Error}
+	if refusal.Status, err = strconv.Atoi(status); err != nil {
+		refusal.Status = http.StatusInternalServerError
 	}
-	return err
+	refusal.RetryAfter, _ = time.ParseDuration(said.Error.RetryAfter) // 0 where nothing is said
+	return nil, fmt.Errorf("ask %s: %w", subject, refusal)
 }
 
-// askOperator asks the service "operator" about an order of any tenant.
-func (c *Client) askOperator(ctx context.Context, method, tenant, id string) ([]byte, error) {
-	body, err := c.Ask(ctx, messages.OperatorServiceSubject(method), messages.OrderAsked{Tenant: tenant, ID: id})
-	return body, named(err, tenant, id)
+// OperatorList asks the service "operator" for a page of all tenants' orders.
+func (c *Client) OperatorList(ctx context.Context, asked messages.OrdersAsked) (messages.OrderPage, error) {
+	var page messages.OrderPage
+	body, err := c.Ask(ctx, messages.OperatorServiceSubject("list"), asked)
+	err = read(body, err, &page)
+	return page, err
+}
+
+// OperatorHistory asks the service "operator" for all events of an order of any
+// tenant. It is as [Tenant.History] where they do not fit into an answer.
+func (c *Client) OperatorHistory(ctx context.Context, tenant, id string) ([]*messages.Event, error) {
+	asked := messages.OrderAsked{Tenant: tenant, ID: id}
+	var all []*messages.Event
+	body, err := c.Ask(ctx, messages.OperatorServiceSubject("history"), asked)
+	if err = read(body, err, &all); err == nil && len(all) == 0 {
+		err = errors.New("the answer has no event in it")
+	}
+	if said := new(client.ServiceError); !errors.As(err, &said) || said.Status != http.StatusInternalServerError {
+		return all, named(err, tenant, id)
+	}
+	last := new(messages.Event)
+	body, err = c.Ask(ctx, messages.OperatorServiceSubject("get"), asked)
+	if err = read(body, err, last); err != nil {
+		return nil, named(err, tenant, id)
+	}
+	if all = c.replay(ctx, tenant, id, last.N); all == nil {
+		all = []*messages.Event{last}
+	}
+	return all, nil
+}
+
+// replay reads the events of an order up to the one with number n from the
+// stream; nil where they are not all to be had.
+func (c *Client) replay(ctx context.Context, tenant, id string, n uint64) (all []*messages.Event) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	t, err := c.As(tenant)
+	if err != nil {
+		return nil
+	}
+	defer t.Close()
+	for e, err := range t.Watch(ctx, client.Filter{ID: id}) {
+		if err != nil {
+			break
+		}
+		if all = append(all, &e.Event); e.N >= n {
+			return all
+		}
+	}
+	return nil
+}
+
+// read reads the body of an answer.
+func read(body []byte, err error, into any) error {
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return nil
 }
 
 // denials hears of what the server does not let through: without it a question
@@ -100,34 +129,28 @@ func (c *Client) askOperator(ctx context.Context, method, tenant, id string) ([]
 // told, so what was asked is known by its subject alone.
 type denials struct {
 	mu      sync.Mutex
-	waiting map[int]expected
-	last    int
+	waiting map[*question]struct{}
 }
 
-// expected is something that waits for its answer, and what of its subject
-// stands in a denial.
-type expected struct {
-	part string
-	stop context.CancelCauseFunc
+// question is something that waits for its answer.
+type question struct {
+	subject string // as it stands in a denial
+	stop    context.CancelCauseFunc
 }
 
-// quoted is a whole subject as it stands in a denial.
-func quoted(subject string) string { return `"` + subject + `"` }
-
-func newDenials() *denials { return &denials{waiting: map[int]expected{}} }
+func newDenials() *denials { return &denials{waiting: map[*question]struct{}{}} }
 
 // expect ends the context it returns when the server denies a subject.
-func (d *denials) expect(ctx context.Context, part string) (_ context.Context, forget func()) {
+func (d *denials) expect(ctx context.Context, subject string) (_ context.Context, forget func()) {
 	ctx, stop := context.WithCancelCause(ctx)
+	q := &question{strings.ToLower(`"` + subject + `"`), stop}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.last++
-	own := d.last
-	d.waiting[own] = expected{strings.ToLower(part), stop}
+	d.waiting[q] = struct{}{}
 	return ctx, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		delete(d.waiting, own)
+		delete(d.waiting, q)
 		stop(nil)
 	}
 }
@@ -140,17 +163,9 @@ func (d *denials) heard(_ *nats.Conn, _ *nats.Subscription, err error) {
 	text := strings.ToLower(err.Error()) // the client may have lowered it already
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, q := range d.waiting {
-		if strings.Contains(text, q.part) {
-			q.stop(fmt.Errorf("%w: %w", ErrDenied, err))
+	for q := range d.waiting {
+		if strings.Contains(text, q.subject) {
+			q.stop(fmt.Errorf("%w: %w", client.ErrDenied, err))
 		}
 	}
-}
-
-// denied is the denial that has ended a context of expect, or else the error.
-func denied(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrDenied) {
-		return cause
-	}
-	return err
 }

@@ -3,23 +3,27 @@ package upstream_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
-	"github.com/beltline-io/beltline/internal/app"
 	"github.com/beltline-io/beltline/internal/natstest"
 	"github.com/beltline-io/beltline/internal/topology"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
 
 func TestAsk_TellsAQuestionThatNobodyGotFromOneOfUnknownFate(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithListener())
-	c := connect(t, s)
+	c := connect(t, s.URL())
 	if _, err := c.Ask(t.Context(), "svc.operator.resolve", nil); !errors.Is(err, upstream.ErrNotAsked) {
 		t.Errorf("nobody listens: %v", err)
 	}
@@ -39,7 +43,7 @@ func TestAsk_TellsAQuestionThatNobodyGotFromOneOfUnknownFate(t *testing.T) {
 	}()
 	<-got
 	cancel()
-	if err := <-failed; err == nil || errors.Is(err, upstream.ErrDenied) {
+	if err := <-failed; err == nil || errors.Is(err, client.ErrDenied) {
 		t.Errorf("asked, and never answered: %v", err)
 	}
 }
@@ -47,16 +51,23 @@ func TestAsk_TellsAQuestionThatNobodyGotFromOneOfUnknownFate(t *testing.T) {
 func TestAsk_ARefusalBearsAllThatIsKnown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithListener())
-	c := connect(t, s)
+	c := connect(t, s.URL())
 	refused := nats.Header{"Nats-Service-Error-Code": {"409"}, "Nats-Service-Error": {"it has moved"}}
 	answerer(t, s.Conn(t), "svc.operator.resolve",
-		&nats.Msg{Header: refused, Data: []byte(`{"error":{"code":"moved","message":"it has moved","n":7}}`)},
-		&nats.Msg{Header: refused})
-	for _, want := range []messages.Problem{{Code: "moved", Message: "it has moved", N: 7}, {Message: "it has moved"}} {
+		&nats.Msg{Header: refused, Data: []byte(`{"error":{"code":"moved","message":"it has moved","n":7,"retry_after":"1s"}}`)},
+		&nats.Msg{Header: refused}, &nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"x"}, "Nats-Service-Error": {"?"}}})
+	for _, want := range []client.ServiceError{
+		{Status: http.StatusConflict, RetryAfter: time.Second, Problem: messages.Problem{Code: "moved", Message: "it has moved", N: 7, RetryAfter: "1s"}},
+		{Status: http.StatusConflict, Problem: messages.Problem{Message: "it has moved"}},
+		{Status: http.StatusInternalServerError, Problem: messages.Problem{Message: "?"}},
+	} {
 		_, err := c.Ask(t.Context(), "svc.operator.resolve", map[string]string{})
-		var refusal *upstream.Refusal
-		if !errors.As(err, &refusal) || refusal.Status != "409" || refusal.Problem.N != want.N || refusal.Problem.Message != want.Message {
-			t.Errorf("%+v, not %+v", err, want)
+		var refusal *client.ServiceError
+		if !errors.As(err, &refusal) {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, *refusal); diff != "" {
+			t.Error(diff)
 		}
 	}
 }
@@ -68,16 +79,14 @@ func TestAsk_AnAccountThatMayNotAskIsToldSoAtOnce(t *testing.T) {
 			Publish: &server.SubjectPermission{Allow: []string{"svc.orders.acme.>"}}, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 		}}}
 	}))
-	c, err := upstream.Connect(app.NATS{URL: app.NewServers(strings.Replace(s.URL(), "//", "//acme:pw@", 1))}, "other")
-	if err != nil {
-		t.Fatal(err)
+	c := connect(t, strings.Replace(s.URL(), "//", "//acme:pw@", 1))
+	if _, err := c.OperatorHistory(t.Context(), "acme", "a"); !errors.Is(err, client.ErrDenied) || !strings.Contains(err.Error(), "svc.operator.history") {
+		t.Errorf("an operator's question: %v", err)
 	}
-	t.Cleanup(c.Close)
-	if _, err := c.Last(t.Context(), "a"); !errors.Is(err, upstream.ErrDenied) || !strings.Contains(err.Error(), "svc.orders.other.get") {
+	if _, err := as(t, c, "other").Get(t.Context(), "a"); !errors.Is(err, client.ErrDenied) || !strings.Contains(err.Error(), "svc.orders.other.get") {
 		t.Errorf("another tenant's order: %v", err)
 	}
-	c.Tenant = "acme"
-	if _, err := c.Last(t.Context(), "a"); !errors.Is(err, upstream.ErrNotAsked) {
+	if _, err := as(t, c, "acme").Get(t.Context(), "a"); !errors.Is(err, client.ErrUnanswered) {
 		t.Errorf("its own: %v", err)
 	}
 }
@@ -106,11 +115,13 @@ func TestHistory_ThatDoesNotFitIntoAnAnswerIsReadFromTheStream(t *testing.T) {
 		answerer(t, s.Conn(t), service+"history", long)
 		answerer(t, s.Conn(t), service+"get", body(string(last)))
 	}
-	c := connect(t, s)
-	for name, ask := range map[string]func() ([]*messages.Event, error){
-		"tenant":   func() ([]*messages.Event, error) { return c.History(t.Context(), "a") },
+	c := connect(t, s.URL())
+	acme := as(t, c, "acme")
+	asks := map[string]func() ([]*messages.Event, error){
+		"tenant":   func() ([]*messages.Event, error) { return acme.History(t.Context(), "a") },
 		"operator": func() ([]*messages.Event, error) { return c.OperatorHistory(t.Context(), "acme", "a") },
-	} {
+	}
+	for name, ask := range asks {
 		if all, err := ask(); err != nil || len(all) != 4 || all[3].N != 4 {
 			t.Errorf("%s: %d events, %v", name, len(all), err)
 		}
@@ -118,7 +129,13 @@ func TestHistory_ThatDoesNotFitIntoAnAnswerIsReadFromTheStream(t *testing.T) {
 	if err := s.JS(t).DeleteStream(t.Context(), messages.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := c.History(t.Context(), "a"); err != nil || len(all) != 1 || all[0].N != 4 {
-		t.Errorf("without the stream: %d events, %v", len(all), err)
+	var both sync.WaitGroup
+	for name, ask := range asks {
+		both.Go(func() { // a stream that is not there is waited for
+			if all, err := ask(); err != nil || len(all) != 1 || all[0].N != 4 {
+				t.Errorf("%s, without the stream: %d events, %v", name, len(all), err)
+			}
+		})
 	}
+	both.Wait()
 }

@@ -1,14 +1,11 @@
-// Package upstream speaks to Beltline as any upstream system would: it
-// publishes requests for one tenant, follows events and dead letters, and asks
-// the service "orders".
+// Package upstream connects the command line to Beltline: by the settings of the
+// programs, as a tenant, whose work pkg/client does, and as an operator.
 //
-// It promises that a request counts as sent only when the server has stored it,
-// that a feed begins exactly where it was told to and goes on after the
-// connection was lost, and that an error says what to do about it;
-// that a question which NATS does not allow is told from one that nobody
-// answers, and one that nobody has got from one whose fate is not known.
+// It promises that an error says what to do about it; and of an operator's
+// question, which may change something, that it is asked once, that one which
+// NATS does not allow is told from one that nobody answers, and one that nobody
+// has got from one whose fate is not known.
 //
-// What it does for a tenant takes no more than an upstream account's rights; Ask
-// and OperatorHistory ask whatever service the account may. It never decides about
-// an order. Only the packages of cmd/beltline may import it.
+// What it does for a tenant takes no more than an upstream account's rights. It
+// never decides about an order. Only the packages of cmd/beltline may import it.
 package upstream

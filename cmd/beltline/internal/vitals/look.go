@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/beltline-io/beltline/cmd/beltline/internal/upstream"
+	"github.com/beltline-io/beltline/pkg/client"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/money"
 )
@@ -95,10 +96,10 @@ func look(ctx context.Context, c *upstream.Client, p messages.Provider, o Option
 
 // told is an error in the words of this page.
 func told(err error) string {
-	var refusal *upstream.Refusal
+	var refusal *client.ServiceError
 	switch {
 	case errors.As(err, &refusal):
-		return fmt.Sprintf("%s: %s", refusal.Status, refusal.Problem.Message)
+		return fmt.Sprintf("%d: %s", refusal.Status, refusal.Problem.Message)
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	default:
@@ -151,7 +152,7 @@ func tellsBalance(p messages.Provider) bool {
 
 func balance(ctx context.Context, c *upstream.Client, p messages.Provider) (*money.Money, error) {
 	body, err := c.Ask(ctx, messages.ProviderServiceSubject(p, methodBalance), struct{}{})
-	var refusal *upstream.Refusal
+	var refusal *client.ServiceError
 	switch {
 	case errors.Is(err, upstream.ErrNotAsked):
 		return nil, errors.New("no worker answers")

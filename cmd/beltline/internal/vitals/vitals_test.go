@@ -30,7 +30,7 @@ func bench(t *testing.T, setUp bool) (*natstest.Server, *upstream.Client) {
 			t.Fatal(err)
 		}
 	}
-	client, err := upstream.Connect(app.NATS{URL: app.NewServers(srv.URL())}, "operator")
+	client, err := upstream.Connect(app.NATS{URL: app.NewServers(srv.URL())})
 	if err != nil {
 		t.Fatal(err)
 	}
