@@ -52,7 +52,9 @@
 //     integer a method that is not enabled; "3" as a string is a refusal of what
 //     was sent, "2" as a string that the action is switched off for now. Any
 //     other number is in doubt.
-//   - A refusal of add_partner_payout that has a text did nothing.
+//   - A refusal of add_partner_payout that has a text did nothing. It may be
+//     the integer 1, like "Api disabled"; then it is the account only if the text
+//     is empty or speaks of the API.
 //   - The fields of a direction are named as create_bid takes them (account1,
 //     account2, cf6, cfgive8).
 //   - cd is encoded as the vendor's own client does: each value, then the query,

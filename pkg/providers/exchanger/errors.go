@@ -161,6 +161,9 @@ var texts = []struct {
 
 var addressBlocked = regexp.MustCompile(`\bip\b.{0,40}\b(blocked|not allowed|denied)\b`)
 
+// speaksOfAPI matches the texts about our key, in whatever language.
+var speaksOfAPI = regexp.MustCompile(`\bapi`)
+
 // says makes out what an error says.
 func (v verdict) says(p purpose) said {
 	text := strings.ToLower(v.text)
@@ -170,6 +173,10 @@ func (v verdict) says(p purpose) said {
 		}
 	}
 	switch {
+	case p == paying && v.code == "1" && v.text != "" && !speaksOfAPI.MatchString(text):
+		// The method of payouts writes its own refusals as the gate before all
+		// methods does. The lane must not close for one customer's typing error.
+		return saidRefused
 	case v.integer && v.code == "1":
 		return saidDisabled
 	case v.code == "2" && (v.integer || addressBlocked.MatchString(text)):
@@ -180,7 +187,7 @@ func (v verdict) says(p purpose) said {
 		return saidSwitchedOff
 	case v.text == "" && len(v.fields) == 0:
 		return saidUnclear // a no without a word is not a definite one
-	case v.code == "3", p == paying && v.code == "1", p == following && v.code == "1":
+	case v.code == "3", p == following && v.code == "1":
 		return saidRefused
 	default:
 		return saidUnclear

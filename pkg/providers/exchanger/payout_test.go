@@ -198,12 +198,34 @@ func TestPayout_TheClaimIsMadeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.Place(guarded(t), order, order.Plan) // the balance is gone
-	e := wantError(t, err, rejected, "3")
+	e := wantError(t, err, rejected, "1")
 	if e.Message != "Error! Less than the least payout" || errors.Is(err, exchanger.ErrNoBid) || len(b.Payouts()) != 1 {
 		t.Errorf("%v, %d payouts", e, len(b.Payouts()))
 	}
 	order.PlacedAt = time.Now()
 	if got := b.find(order); got.Ref["payout_id"] != "57" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestPayout_ARefusedAccountIsThatOrdersAndNobodyElses(t *testing.T) {
+	t.Parallel()
+	for text, class := range map[string]providers.Class{
+		"Error! Invalid wallet account": rejected,
+		"Ошибка! Неверный счёт":         rejected,
+		"Api disabled": blocked,
+		"":             blocked,
+	} {
+		b := setup(t)
+		plan := b.prepare(usdt())
+		b.RefusePayouts(&text)
+		_, err := b.Place(guarded(t), usdt(), plan)
+		if e := wantError(t, err, class, "1"); e.Message != text || len(b.Payouts()) != 0 {
+			t.Errorf("%q: message %q, %d payouts", text, e.Message, len(b.Payouts()))
+		}
+		b.RefusePayouts(nil)
+		if _, err := b.Place(guarded(t), usdt(), plan); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }

@@ -363,15 +363,17 @@ func (s *Shop) addPayout(ctx context.Context, p params) reply {
 	switch {
 	case p.strange() != "":
 		return reply{}
+	case s.payoutsOff != nil:
+		return gate("1", *s.payoutsOff)
 	case !known:
-		return bad("3", "Error! No such method")
+		return gate("1", "Error! No such method")
 	case account == "":
-		return bad("3", "Error! No account")
+		return gate("1", "Error! Invalid wallet account")
 	case s.balance.Sign() <= 0, s.balance.Cmp(s.minPayout) < 0:
-		return bad("3", "Error! Less than the least payout")
+		return gate("1", "Error! Less than the least payout")
 	}
 	made := s.enterPayout(method, account, s.balance.Fixed(2), 0)
 	s.balance = money.Decimal{}
 	s.door.Commit(ctx, providertest.Entry{OrderKey: account, ID: decimalID(made.ID), Amount: made.Amount, Currency: "USD"})
-	return good((&object{}).raw("payout_id", decimalID(made.ID)).String())
+	return fine((&object{}).raw("payout_id", decimalID(made.ID)).String())
 }

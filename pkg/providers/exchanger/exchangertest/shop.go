@@ -55,6 +55,7 @@ type Shop struct {
 	apiOff      bool
 	ipBlocked   bool
 	refusing    map[string]string // error_fields of every create_bid
+	payoutsOff  *string           // error_text of every add_partner_payout
 	door        *providertest.Door
 
 	life      context.Context // ends the callbacks
@@ -152,6 +153,13 @@ func (s *Shop) Refuse(fields map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusing = fields
+}
+
+// RefusePayouts makes every add_partner_payout fail with this text; nil ends it.
+func (s *Shop) RefusePayouts(text *string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.payoutsOff = text
 }
 
 // SetBalance sets what the partner has earned, in USD.
