@@ -60,7 +60,7 @@ const (
 	saidUnsupported             // "Method not supported"
 	saidAddress                 // our IP address is blocked
 	saidMaintenance             // maintenance
-	saidSwitchedOff             // the action is switched off for now
+	saidSwitchedOff             // "Action disabled"
 	saidNoBid                   // "No bid exists"
 	saidDirection               // "Direction not found"
 	saidDuplicate               // "api id not unique"
@@ -183,8 +183,10 @@ func (v verdict) says(p purpose) said {
 		return saidAddress
 	case v.integer && v.code == "3":
 		return saidUnsupported
-	case v.code == "2":
+	case v.code == "2" && strings.Contains(text, "action disabled"):
 		return saidSwitchedOff
+	case v.code == "2":
+		return saidMaintenance // in the site's own words, in whatever language
 	case v.text == "" && len(v.fields) == 0:
 		return saidUnclear // a no without a word is not a definite one
 	case v.code == "3", p == following && v.code == "1":

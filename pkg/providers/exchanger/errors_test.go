@@ -37,6 +37,8 @@ var vendorErrors = map[string]classesOf{
 	`"error":2,"error_text":"","data":[]`:                                                       all(blocked),
 	`"error":"2","error_text":"Your IP is not allowed","data":[]`:                               all(blocked),
 	`"error":"2","error_text":"Action disabled","data":""`:                                      {retryable, retryable, retryable, retryable, rejected},
+	`"error":"2","error_text":"Обменник временно не работает","data":""`:                        all(retryable),
+	`"error":"2","error_text":"","data":""`:                                                     all(retryable),
 	`"error":3,"error_text":"Method not supported","data":[]`:                                   {blocked, blocked, blocked, ambiguous, rejected},
 	`"error":3,"error_text":"Метод не поддерживается","data":[]`:                                {blocked, blocked, blocked, ambiguous, rejected},
 	`"error":"1","error_text":"No bid exists","data":[]`:                                        {ambiguous, ambiguous, ambiguous, ambiguous, rejected},

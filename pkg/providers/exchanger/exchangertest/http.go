@@ -99,6 +99,9 @@ func (s *Shop) wait(d time.Duration) {
 	}
 }
 
+// siteClosed is what a site says of its maintenance: a text of its owner's.
+const siteClosed = "<p>We change the rates. Back at <b>12:00</b></p>"
+
 // gate is passed before any method. It writes its errors as numbers.
 func (s *Shop) gate(name string, r *http.Request) (reply, bool) {
 	s.mu.Lock()
@@ -114,7 +117,7 @@ func (s *Shop) gate(name string, r *http.Request) (reply, bool) {
 	case s.maintenance && slices.Contains(lists, name):
 		return gate("1", "Maintenance"), false
 	case s.maintenance:
-		return bad("2", "<b>Maintenance</b>: try again later"), false
+		return bad("2", siteClosed), false
 	}
 	return reply{}, true
 }
