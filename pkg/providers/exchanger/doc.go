@@ -50,8 +50,9 @@
 //
 //   - Error 1 as an integer is the account, 2 as an integer the address, 3 as an
 //     integer a method that is not enabled; "3" as a string is a refusal of what
-//     was sent, "2" as a string that the action is switched off for now. Any
-//     other number is in doubt.
+//     was sent, by create_bid only with error_fields; "2" as a string is
+//     maintenance in the site's own words, or, where the text says so, an action
+//     that is disabled. Any other number is in doubt.
 //   - A refusal of add_partner_payout that has a text did nothing. It may be
 //     the integer 1, like "Api disabled"; then it is the account only if the text
 //     is empty or speaks of the API.

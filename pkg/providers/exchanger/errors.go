@@ -97,6 +97,7 @@ type verdict struct {
 	integer bool   // written as a number: some methods, and the gate before all of them
 	text    string // plain
 	fields  map[string]string
+	form    bool // it has error_fields, be they empty: the mark of create_bid and bid_info
 	bearing bool // it says no and bears a bid or a payout
 }
 
@@ -111,7 +112,7 @@ func readVerdict(e envelope) (verdict, bool) {
 	}
 	v := verdict{
 		code: code, integer: !strings.HasPrefix(strings.TrimSpace(string(e.Error)), `"`),
-		text: plain(string(e.ErrorText), maxScanned), fields: readErrorFields(e.ErrorFields),
+		text: plain(string(e.ErrorText), maxScanned), fields: readErrorFields(e.ErrorFields), form: e.ErrorFields != nil,
 	}
 	var made struct {
 		ID       ID   `json:"id"`
@@ -189,6 +190,8 @@ func (v verdict) says(p purpose) said {
 		return saidMaintenance // in the site's own words, in whatever language
 	case v.text == "" && len(v.fields) == 0:
 		return saidUnclear // a no without a word is not a definite one
+	case p == creating && !v.form:
+		return saidUnclear // create_bid always tells its error_fields: this no is somebody else's
 	case v.code == "3", p == following && v.code == "1":
 		return saidRefused
 	default:
