@@ -201,8 +201,14 @@ func (c *Client) PartnerExchanges(ctx context.Context, in PartnerExchangesReques
 
 // PartnerPayouts asks method get_partner_payouts.
 func (c *Client) PartnerPayouts(ctx context.Context, in PartnerPayoutsRequest) ([]PartnerPayout, error) {
+	return c.partnerPayouts(ctx, checking, in)
+}
+
+// partnerPayouts asks for one purpose or another: before the intent more is a
+// definite no than of a payout that was asked for.
+func (c *Client) partnerPayouts(ctx context.Context, why purpose, in PartnerPayoutsRequest) ([]PartnerPayout, error) {
 	f := form("start_time", number(in.StartTime), "end_time", number(in.EndTime), "limit", number(int64(in.Limit)), "id", in.ID)
-	return items[PartnerPayout](ctx, c, call{method: "get_partner_payouts", purpose: checking, form: f})
+	return items[PartnerPayout](ctx, c, call{method: "get_partner_payouts", purpose: why, form: f})
 }
 
 // AddPartnerPayout sends method add_partner_payout, which asks for all the

@@ -56,6 +56,8 @@
 //   - A refusal of add_partner_payout that has a text did nothing. It may be
 //     the integer 1, like "Api disabled"; then it is the account only if the text
 //     is empty or speaks of the API.
+//   - "no active partner program" and "no partner id" are the site's setting: no
+//     payout can be asked for.
 //   - The fields of a direction are named as create_bid takes them (account1,
 //     account2, cf6, cfgive8).
 //   - cd is encoded as the vendor's own client does: each value, then the query,

@@ -63,6 +63,7 @@ const (
 	saidSwitchedOff             // "Action disabled"
 	saidNoBid                   // "No bid exists"
 	saidDirection               // "Direction not found"
+	saidNoPartner               // there is no partner program, or we are no partner in it
 	saidDuplicate               // "api id not unique"
 	saidRefused                 // what was sent was refused
 )
@@ -87,6 +88,7 @@ var classes = [...][purposes]providers.Class{
 	saidSwitchedOff: {retryable, retryable, retryable, retryable, rejected},
 	saidNoBid:       {ambiguous, ambiguous, ambiguous, ambiguous, rejected},
 	saidDirection:   {rejected, ambiguous, rejected, ambiguous, rejected},
+	saidNoPartner:   {ambiguous, rejected, rejected, ambiguous, rejected},
 	saidDuplicate:   {ambiguous, ambiguous, ambiguous, ambiguous, ambiguous},
 	saidRefused:     {rejected, rejected, ambiguous, ambiguous, rejected},
 }
@@ -158,6 +160,8 @@ var texts = []struct {
 	{"method not supported", saidUnsupported},
 	{"no bid exists", saidNoBid},
 	{"direction not found", saidDirection},
+	{"no active partner program", saidNoPartner},
+	{"no partner id", saidNoPartner},
 }
 
 var addressBlocked = regexp.MustCompile(`\bip\b.{0,40}\b(blocked|not allowed|denied)\b`)
@@ -217,7 +221,7 @@ func (c *Client) failure(k call, v verdict, e envelope) *providers.Error {
 		out.Err = ErrMethodNotSupported
 	case saidDirection:
 		out.Err = ErrDirectionNotFound
-	case saidUnclear, saidDisabled, saidAddress, saidMaintenance, saidSwitchedOff, saidDuplicate, saidRefused:
+	case saidUnclear, saidDisabled, saidAddress, saidMaintenance, saidSwitchedOff, saidNoPartner, saidDuplicate, saidRefused:
 	}
 	return out
 }

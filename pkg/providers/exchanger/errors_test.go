@@ -53,6 +53,8 @@ var vendorErrors = map[string]classesOf{
 	`"error":"3","error_text":"Error! For your exchange denied","data":[]`:                      {ambiguous, rejected, ambiguous, ambiguous, rejected},
 	`"error":"3","error_text":"","error_fields":[],"data":[]`:                                   all(ambiguous),
 	`"error":"3","error_text":"","error_fields":{},"data":[]`:                                   all(ambiguous),
+	`"error":"1","error_text":"no active partner program","data":[]`:                            {ambiguous, rejected, rejected, ambiguous, rejected},
+	`"error":1,"error_text":"Error! No partner ID","data":[]`:                                   {ambiguous, rejected, rejected, ambiguous, rejected},
 	`"error":"1","error_text":"Error!","data":[]`:                                               {ambiguous, rejected, ambiguous, ambiguous, rejected},
 	`"error":"4","error_text":"Error!","data":[]`:                                               all(ambiguous),
 	`"error":17,"error_text":"Error!","data":[]`:                                                all(ambiguous),

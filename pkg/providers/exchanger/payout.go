@@ -52,7 +52,7 @@ func (p *Provider) preparePayout(ctx context.Context, params messages.PartnerPay
 		Data:     map[string]string{dataMethod: params.MethodID},
 		Evidence: map[string]any{"balance": info.Balance.Value.String(), "method": p.client.clean(string(method.Title))},
 	}
-	before, err := p.client.PartnerPayouts(ctx, PartnerPayoutsRequest{Limit: pageSize})
+	before, err := p.client.partnerPayouts(ctx, reading, PartnerPayoutsRequest{Limit: pageSize})
 	switch {
 	case errors.Is(err, ErrMethodNotSupported):
 		// The payout can still be asked for; only a lost answer will need a person.

@@ -229,3 +229,28 @@ func TestPayout_ARefusedAccountIsThatOrdersAndNobodyElses(t *testing.T) {
 		}
 	}
 }
+
+func TestPayout_WithoutAPartnerProgramThereIsNothingToPayOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	placed, plan := b.buy(usdt())
+	b.SetPartnerProgram(false)
+	_, err := b.Prepare(t.Context(), usdt())
+	if e := wantError(t, err, rejected, "1"); e.Message != "no active partner program" {
+		t.Errorf("message %q", e.Message)
+	}
+	_, err = b.Place(guarded(t), usdt(), plan)
+	wantError(t, err, rejected, "1")
+	lost := usdt()
+	lost.Plan = plan
+	for _, ref := range []map[string]string{placed.Ref, nil} { // of what was placed it proves nothing
+		lost.Ref = ref
+		_, err = b.Lookup(t.Context(), lost)
+		wantError(t, err, ambiguous, "1")
+	}
+	s := newScript(t, map[string]string{
+		"get_partner_info": partnerAnswer, "get_partner_payouts": `{"error":"1","error_text":"no partner id","data":[]}`,
+	})
+	_, err = s.provider(t).Prepare(t.Context(), usdt())
+	wantError(t, err, rejected, "1")
+}

@@ -11,9 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/beltline-io/beltline/pkg/money"
-	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // Path is where the methods are.
@@ -350,33 +347,4 @@ func (s *Shop) move(b *bid, to string, way func(*Direction) string, from ...stri
 		s.enter(b, to)
 	}
 	return good(quote(b.Status))
-}
-
-func (s *Shop) partnerInfo(context.Context, params) reply {
-	var list []string
-	for _, m := range payoutMethods {
-		list = append(list, (&object{}).texts("id", m[0], "title", m[1], "comission", "<i>0</i>", "amount", s.balance.Fixed(2)).String())
-	}
-	return fine((&object{}).texts("partner_id", "7", "balance", s.balance.Fixed(2), "min_payout", s.minPayout.String()).raw("items", array(list)).String())
-}
-
-func (s *Shop) addPayout(ctx context.Context, p params) reply {
-	method, account := p.get("method_id"), strings.TrimSpace(p.get("account"))
-	known := slices.ContainsFunc(payoutMethods, func(m [2]string) bool { return m[0] == method })
-	switch {
-	case p.strange() != "":
-		return reply{}
-	case s.payoutsOff != nil:
-		return gate("1", *s.payoutsOff)
-	case !known:
-		return gate("1", "Error! No such method")
-	case account == "":
-		return gate("1", "Error! Invalid wallet account")
-	case s.balance.Sign() <= 0, s.balance.Cmp(s.minPayout) < 0:
-		return gate("1", "Error! Less than the least payout")
-	}
-	made := s.enterPayout(method, account, s.balance.Fixed(2), 0)
-	s.balance = money.Decimal{}
-	s.door.Commit(ctx, providertest.Entry{OrderKey: account, ID: decimalID(made.ID), Amount: made.Amount, Currency: "USD"})
-	return fine((&object{}).raw("payout_id", decimalID(made.ID)).String())
 }

@@ -56,6 +56,7 @@ type Shop struct {
 	ipBlocked   bool
 	refusing    map[string]string // error_fields of every create_bid
 	payoutsOff  *string           // error_text of every add_partner_payout
+	noPartners  bool              // there is no partner program
 	door        *providertest.Door
 
 	life      context.Context // ends the callbacks
@@ -161,6 +162,9 @@ func (s *Shop) RefusePayouts(text *string) {
 	defer s.mu.Unlock()
 	s.payoutsOff = text
 }
+
+// SetPartnerProgram ends the site's partner program, or begins it again.
+func (s *Shop) SetPartnerProgram(on bool) { s.set(&s.noPartners, !on) }
 
 // SetBalance sets what the partner has earned, in USD.
 func (s *Shop) SetBalance(amount string) {
