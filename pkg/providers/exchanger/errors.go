@@ -1,6 +1,7 @@
 package exchanger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -203,27 +204,45 @@ func (v verdict) says(p purpose) said {
 	}
 }
 
+// meaning is what a caller that can go another way asks for.
+var meaning = map[said]error{saidNoBid: ErrNoBid, saidUnsupported: ErrMethodNotSupported, saidDirection: ErrDirectionNotFound}
+
 // failure makes the error of an answer that says no.
 func (c *Client) failure(k call, v verdict, e envelope) *providers.Error {
 	s := v.says(k.purpose)
 	out := &providers.Error{
 		Op: k.op(), Class: classes[s][k.purpose], Code: v.code, Message: c.clean(message(v)),
-		Exists: s == saidDuplicate && k.purpose == creating,
+		Exists: s == saidDuplicate && k.purpose == creating, Err: meaning[s],
 	}
 	if v.bearing || !nothing(e.Data) && (k.purpose == creating || k.purpose == paying) {
 		// It says no and yes at once: such a no is not definite.
 		out.Class = providers.Ambiguous
 	}
-	switch s {
-	case saidNoBid:
-		out.Err = ErrNoBid
-	case saidUnsupported:
-		out.Err = ErrMethodNotSupported
-	case saidDirection:
-		out.Err = ErrDirectionNotFound
-	case saidUnclear, saidDisabled, saidAddress, saidMaintenance, saidSwitchedOff, saidNoPartner, saidDuplicate, saidRefused:
-	}
 	return out
+}
+
+// bareTexts are the errors as the manual prints them: without an envelope.
+var bareTexts = map[string]said{
+	"api disabled": saidDisabled, "method not supported": saidUnsupported, "no bid exists": saidNoBid, "direction not found": saidDirection,
+}
+
+// bare makes the error of an answer that is one of the manual's texts and
+// nothing else; nil of any other. The script says them in an envelope, so what
+// came without one is in doubt where something may have been bought.
+func (c *Client) bare(k call, body []byte) *providers.Error {
+	if len(body) > 64 || k.purpose == creating || k.purpose == paying {
+		return nil
+	}
+	text := strings.ToLower(providerhttp.Scalar(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff"))))
+	s, documented := bareTexts[text]
+	if !documented {
+		return nil
+	}
+	class := classes[s][k.purpose]
+	if s == saidUnsupported {
+		class = providers.Blocked // whatever wrote it, the key's settings must be looked at
+	}
+	return &providers.Error{Op: k.op(), Class: class, Code: strings.ReplaceAll(text, " ", "_"), Message: text, Err: meaning[s]}
 }
 
 // message tells the text and, by name, what was wrong with which field.

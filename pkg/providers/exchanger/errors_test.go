@@ -162,3 +162,39 @@ func TestErrors_OfTheSiteKeepTheirClassThroughTheAdapter(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// The manual prints the texts of errors bare: a site may answer so as well.
+func TestErrors_ABareTextOfTheManualIsReadAsIt(t *testing.T) {
+	t.Parallel()
+	client := exchanger.BareClient(login, key)
+	for body, c := range map[string]struct {
+		want classesOf
+		code string
+		is   error
+	}{
+		"Api disabled":                {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		" \ufeffAPI DISABLED\r\n":     {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		`"Api disabled"`:              {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		"Method not supported":        {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "method_not_supported", exchanger.ErrMethodNotSupported},
+		"No bid exists":               {classesOf{ambiguous, ambiguous, ambiguous, ambiguous, rejected}, "no_bid_exists", exchanger.ErrNoBid},
+		"Direction not found":         {classesOf{ambiguous, ambiguous, rejected, ambiguous, rejected}, "direction_not_found", exchanger.ErrDirectionNotFound},
+		"Api disabled.":               {all(ambiguous), "unreadable", nil},
+		"<b>Api disabled</b>":         {all(ambiguous), "unreadable", nil},
+		"api id not unique":           {all(ambiguous), "unreadable", nil},
+		"Api disabled\nNo bid exists": {all(ambiguous), "unreadable", nil},
+		"Api disabled" + "\x00":       {all(ambiguous), "unreadable", nil},
+		"":                            {all(ambiguous), "unreadable", nil},
+	} {
+		for p := range exchanger.Purposes {
+			_, err := client.Open("x", p, &providerhttp.Response{Status: 200, Body: []byte(body)})
+			code := c.code
+			if p == exchanger.Creating || p == exchanger.Paying {
+				code = "unreadable"
+			}
+			e := wantError(t, err, c.want[p], code)
+			if code != "unreadable" && (c.is != nil && !errors.Is(err, c.is) || e.Message == "" || e.Op != "exchanger.x") {
+				t.Errorf("%q for %d: %v", body, p, err)
+			}
+		}
+	}
+}
