@@ -99,6 +99,9 @@ func (p *Provider) answer(params messages.ExchangeParams, bid *Bid) providers.An
 		a.Status, a.Action = providers.StatusActionRequired, p.action(bid)
 	case bidWorking:
 		a.Status = providers.StatusProcessing
+	case bidMayStick:
+		a.Status = providers.StatusProcessing
+		a.Evidence["operator_hint"] = stickingHint
 	case bidDone:
 		a.Status, a.Finality = providers.StatusSucceeded, messages.Final
 		a.Deliverable = delivered(bid, params)
