@@ -15,13 +15,14 @@ import (
 const (
 	// zones is how far the site's clock may be from ours, whatever its zone.
 	zones = 14 * time.Hour
-	// pageSize is the most that get_exchanges gives at once.
-	pageSize = 500
+	// pageSize is how many bids are asked for at once. get_exchanges gives up to
+	// 500, but rows are long on some sites, and answers are read to 256 KiB.
+	pageSize = 200
 	// leastPage is what it gives where a limit is not heeded. A shorter page is
 	// the last one.
 	leastPage = 100
 	// maxPages bounds one lookup. What lies beyond is not concluded to be absent.
-	maxPages = 20
+	maxPages = 50
 )
 
 func (p *Provider) lookupExchange(ctx context.Context, o providers.Order, params messages.ExchangeParams) (providers.Answer, error) {
