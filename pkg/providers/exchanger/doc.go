@@ -45,6 +45,9 @@
 // to the bid's id. "No bid exists" is also said of bids that exist. Times are
 // those of the site's clock, off by its zone; get_exchanges shows the time of
 // the last change. The name of get_partner_links is lost in the manual.
+// amount_give of a bid has the site's fee and not the payment system's, which
+// sum_give_com has as well; amount_get is sum_get_com. The options of a field
+// are keys with labels, and create_bid takes the key.
 //
 // # Assumed
 //

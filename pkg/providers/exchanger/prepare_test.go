@@ -58,7 +58,7 @@ func TestPrepare_QuotesWhatTheCustomerPays(t *testing.T) {
 	got := b.prepare(sample())
 	want := providers.Plan{
 		Quote: amount("3030", "RUB"),
-		Data:  map[string]string{"direction_id": "101", "amount_give": "3030", "amount_get": "31.217482", "currency_get": "USDT"},
+		Data:  map[string]string{"direction_id": "101", "sum_give": "3000", "amount_give": "3030", "amount_get": "31.217482", "currency_get": "USDT"},
 		Evidence: map[string]any{"quoted": map[string]any{
 			"give": amount("3030", "RUB"), "get": amount("31.217482", "USDT"),
 		}},

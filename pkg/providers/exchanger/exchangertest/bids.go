@@ -38,7 +38,7 @@ func (s *Shop) open(b *bid) *bid {
 	b.ID, b.Hash, b.At = s.lastBid, hex.EncodeToString(sum[:16]), s.now()
 	if b.AmountGive == "" {
 		amounts := b.direction.calc("3000", 1)
-		b.AmountGive, b.AmountGet = amounts.giveCom, amounts.getCom
+		b.AmountGive, b.AmountGet = amounts.giveDC, amounts.getCom
 	}
 	b.CurrencyGive, b.CurrencyGet = b.direction.GiveCode, b.direction.GetCode
 	b.stepAt = b.At

@@ -16,6 +16,7 @@ type Direction struct {
 	CourseGive, CourseGet        string // so much given for so much got
 	GivePlaces, GetPlaces        int
 	GiveFee, GetFee              string // shares: "0.01" is one per cent; "" is none
+	PayFee                       string // a share that the payment system takes on top of what is given; "" is none
 	MinGive, MaxGive             string // "no" for none
 	MinGet, MaxGet               string
 	Reserve                      string
@@ -89,8 +90,10 @@ func defaultDirections() []Direction {
 
 // sums are the amounts of an exchange.
 type sums struct {
-	give, giveCom, get, getCom string
-	changed                    bool
+	give, get       string
+	giveDC          string // with the site's fee, without the payment system's: what a bid tells
+	giveCom, getCom string // with all fees
+	changed         bool
 }
 
 func rat(text string) *big.Rat {
@@ -113,7 +116,8 @@ func share(fee string, sign int64) *big.Rat {
 // calc computes all sums from the one that an action names. What lies outside
 // of the bounds is moved to them.
 func (d *Direction) calc(amount string, action int) sums {
-	a, on, off := rat(amount), share(d.GiveFee, 1), share(d.GetFee, -1)
+	a, site, off := rat(amount), share(d.GiveFee, 1), share(d.GetFee, -1)
+	on := new(big.Rat).Mul(site, share(d.PayFee, 1))
 	give := new(big.Rat)
 	switch action {
 	case 2:
@@ -130,8 +134,9 @@ func (d *Direction) calc(amount string, action int) sums {
 	get := new(big.Rat)
 	get.Quo(get.Mul(give, rat(d.CourseGet)), rat(d.CourseGive))
 	out := sums{
-		give: give.FloatString(d.GivePlaces), giveCom: new(big.Rat).Mul(give, on).FloatString(d.GivePlaces),
-		get: get.FloatString(d.GetPlaces), getCom: new(big.Rat).Mul(get, off).FloatString(d.GetPlaces),
+		give: give.FloatString(d.GivePlaces), giveDC: new(big.Rat).Mul(give, site).FloatString(d.GivePlaces),
+		giveCom: new(big.Rat).Mul(give, on).FloatString(d.GivePlaces),
+		get:     get.FloatString(d.GetPlaces), getCom: new(big.Rat).Mul(get, off).FloatString(d.GetPlaces),
 		changed: asked.Cmp(give) != 0,
 	}
 	return out

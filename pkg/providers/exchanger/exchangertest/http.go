@@ -270,7 +270,7 @@ func (s *Shop) createBid(ctx context.Context, p params) reply {
 		return invalidBid("Error! Check the form<br />Some fields are wrong", faults)
 	}
 	v := d.calc(amount, act)
-	b.direction, b.life, b.AmountGive, b.AmountGet = d, d.Life, v.giveCom, v.getCom
+	b.direction, b.life, b.AmountGive, b.AmountGet = d, d.Life, v.giveDC, v.getCom
 	s.open(b)
 	s.commit(ctx, b)
 	answer := good(s.show(b, true))

@@ -22,7 +22,7 @@ type Bid struct {
 	DirectionID               string
 	Account1, Account2        string
 	Fields                    map[string]string
-	AmountGive, AmountGet     string // with fees
+	AmountGive, AmountGet     string // with the fees, but for that of the payment system given
 	CurrencyGive, CurrencyGet string
 	Status                    string
 	History                   []string
