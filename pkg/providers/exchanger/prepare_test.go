@@ -113,7 +113,7 @@ func TestPrepare_TellsTheCalculatorWhatItWants(t *testing.T) {
 			p.Fields = map[string]string{"cf10": city, "cfgive8": "A & B"}
 		}))
 	}
-	b.prepare(with("Moscow & region"))
+	b.prepare(with("msk & region"))
 	_, err := b.Prepare(t.Context(), with("Atlantis"))
 	wantError(t, err, rejected, "1")
 	if got, want := exchanger.EncodeCD(map[string]string{"cf10": "Moscow & region", "cf2": "é"}), "cf10%3DMoscow%252B%252526%252Bregion%26cf2%3D%2525C3%2525A9"; got != want {

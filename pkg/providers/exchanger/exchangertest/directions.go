@@ -2,6 +2,7 @@ package exchangertest
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/beltline-io/beltline/pkg/money"
@@ -31,7 +32,14 @@ type Direction struct {
 type Field struct {
 	Name, Type, Label string
 	Required, CD      bool
-	Options           []string
+	Options           []Choice // of a select
+}
+
+// Choice is an option of a select: create_bid and the calculator take the key.
+type Choice struct{ Key, Label string }
+
+func (f Field) takes(value string) bool {
+	return slices.ContainsFunc(f.Options, func(c Choice) bool { return c.Key == value })
 }
 
 // The directions of a new shop. All but the last take RUB (96.1 for 1 USDT,
@@ -77,7 +85,9 @@ func defaultDirections() []Direction {
 		make1(DirectionError, func(d *Direction) { d.Extra, d.Life = nil, []string{"new", "payed", "payouterror"} }),
 		make1(DirectionHidden, func(d *Direction) { d.Hidden = true }),
 		make1(DirectionCity, func(d *Direction) {
-			d.Extra = []Field{{Name: "cf10", Type: "select", Label: "City", Required: true, CD: true, Options: []string{"Moscow & region", "Kazan"}}}
+			d.Extra = []Field{{Name: "cf10", Type: "select", Label: "City", Required: true, CD: true, Options: []Choice{
+				{"1", "Moscow"}, {"3", "Kazan"}, {"msk & region", "Moscow & region"},
+			}}}
 		}),
 		make1(DirectionCrypto, func(d *Direction) {
 			d.GiveID, d.GiveTitle, d.GiveCode, d.GivePlaces = "3", "Bitcoin BTC", "BTC", 8

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -181,12 +182,8 @@ func (s *Shop) fields(list []Field) string {
 	var out []string
 	named := &object{}
 	for i, f := range list {
-		options := []string{}
-		for _, o := range f.Options {
-			options = append(options, quote(o))
-		}
 		v := (&object{}).texts("name", f.Name, "type", f.Type, "label", f.Label, "req", bit(f.Required), "tooltip", "").
-			raw("options", array(options)).raw("cd", bit(f.CD)).String()
+			raw("options", optionsOf(f)).raw("cd", bit(f.CD)).String()
 		out = append(out, v)
 		named.raw(fmt.Sprint(i*3), v)
 	}
@@ -194,6 +191,21 @@ func (s *Shop) fields(list []Field) string {
 		return named.String()
 	}
 	return array(out)
+}
+
+// optionsOf writes options as PHP does an array: without keys if these are just
+// the places, else as an object.
+func optionsOf(f Field) string {
+	byKey, labels, places := &object{}, []string{}, true
+	for i, c := range f.Options {
+		byKey.text(c.Key, c.Label)
+		labels = append(labels, quote(c.Label))
+		places = places && c.Key == strconv.Itoa(i)
+	}
+	if places {
+		return array(labels)
+	}
+	return byKey.String()
 }
 
 func (s *Shop) calc(_ context.Context, p params) reply {
@@ -206,7 +218,7 @@ func (s *Shop) calc(_ context.Context, p params) reply {
 		amount = firstOf(strings.ReplaceAll(d.MinGive, "no", ""), "1")
 	}
 	for _, f := range d.fields() {
-		if f.CD && len(f.Options) > 0 && !slices.Contains(f.Options, cd[f.Name]) {
+		if f.CD && len(f.Options) > 0 && !f.takes(cd[f.Name]) {
 			return bad("1", "Direction not found") // no rate for such a value
 		}
 	}
@@ -287,6 +299,8 @@ func (s *Shop) faultsOf(d *Direction, b *bid, amount string, act int) map[string
 	for _, f := range d.fields() {
 		if f.Required && values[f.Name] == "" {
 			faults[f.Name] = "<b>" + f.Name + "</b> is required"
+		} else if values[f.Name] != "" && len(f.Options) > 0 && !f.takes(values[f.Name]) {
+			faults[f.Name] = "<b>" + f.Name + "</b> has no such option"
 		}
 	}
 	switch {
