@@ -20,6 +20,9 @@ import (
 // MaxBody is the greatest answer that is read. A longer one is unreadable.
 const MaxBody = 256 << 10
 
+// ErrTooLong is inside the error of an answer that is longer than that.
+var ErrTooLong = fmt.Errorf("the body is longer than %d bytes", MaxBody)
+
 const (
 	maxResponseHeader = 64 << 10
 	maxIdlePerHost    = 128
@@ -212,7 +215,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request) (*Response, error) {
 	case err != nil:
 		return res, &bodyError{err}
 	case len(body) > MaxBody:
-		return res, &bodyError{fmt.Errorf("the body is longer than %d bytes", MaxBody)}
+		return res, &bodyError{ErrTooLong}
 	}
 	res.Body = body
 	return res, nil

@@ -116,6 +116,8 @@ func scrub(err error) error {
 		header    tls.RecordHeaderError
 	)
 	switch {
+	case errors.Is(err, ErrTooLong):
+		return ErrTooLong // in words of our own
 	case errors.Is(err, context.DeadlineExceeded):
 		return &cause{"deadline exceeded", context.DeadlineExceeded}
 	case errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):

@@ -140,7 +140,7 @@ func (s *Service) answer(ctx context.Context, name string, body []byte) (service
 			return service.Answer{}, r.Err
 		}
 		t := r.Val.(told) //nolint:forcetypeassert // made so by fly
-		return service.Answer{Body: t.body, AskedAt: t.at, Instead: "narrow the question, by a limit or a time"}, nil
+		return service.Answer{Body: t.body, AskedAt: t.at, Instead: "narrow the question, by a limit, a time or currencies"}, nil
 	case <-ctx.Done():
 		return service.Answer{}, s.overdue()
 	}

@@ -74,13 +74,19 @@ type (
 	}
 	// DirectionField is something that an order must bring.
 	DirectionField struct {
-		Name    string   `json:"name" about:"account1 is account_from in an order, account2 is account_to; the others stand in fields."`
-		Type    string   `json:"type"`
-		Label   string   `json:"label"`
-		Req     bool     `json:"req" about:"Whether it is required."`
-		Tooltip *string  `json:"tooltip"`
-		Options []string `json:"options"`
-		CD      bool     `json:"cd" about:"Whether calc wants it as well."`
+		Name    string        `json:"name" about:"account1 is account_from in an order, account2 is account_to; the others stand in fields."`
+		Type    string        `json:"type"`
+		Label   string        `json:"label"`
+		Req     bool          `json:"req" about:"Whether it is required."`
+		Tooltip *string       `json:"tooltip"`
+		Options []string      `json:"options" about:"The labels of the choices."`
+		Choices []FieldChoice `json:"choices" about:"Of a select: what an order may bring."`
+		CD      bool          `json:"cd" about:"Whether calc wants it as well."`
+	}
+	// FieldChoice is one option of a select.
+	FieldChoice struct {
+		Value string `json:"value" about:"What stands in the order."`
+		Label string `json:"label" about:"What the customer is shown."`
 	}
 	// CalcAnswer is what an exchange would cost and bring.
 	CalcAnswer struct {

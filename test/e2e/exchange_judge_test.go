@@ -87,7 +87,7 @@ func payoutFaults(p plan, last event, books map[string]exchangertest.Payout) []s
 	ok := map[string]bool{
 		"succeeded": v.Status == 1 && last.text("deliverable.status") == "1" && last.text("finality") == "final",
 		// What is earned may be paid out to another at this very moment.
-		"failed":     v.Status == 2 && code == "2" || id == "" && (p.must == "failed" || code == "min_payout_not_met" || code == "3"),
+		"failed":     v.Status == 2 && code == "2" || id == "" && (p.must == "failed" || code == "min_payout_not_met" || code == "1"),
 		"canceled":   id == "",
 		"unresolved": id == "" && last.needsOperator(),
 	}

@@ -188,11 +188,11 @@ func TestExchanger_AStatusForTheStaffIsShownAndIsNoFailure(t *testing.T) {
 	s, p := newSite(t, nil), exchange("o1", exchangertest.DirectionCard, mail, "")
 	s.submit(p)
 	s.shows(p, "action_required")
-	for _, status := range []string{"verify", "partpay"} {
+	for _, status := range []string{"amlwait", "realpay"} {
 		s.shop.SetStatus(1234, status)
 		s.shows(p, "processing", "evidence.bid_status", status, "evidence.operator_hint", nothing)
 	}
-	for _, status := range []string{"error", "payouterror", "amlerror", "mercherror", "scrpayerror", "my7", "archived"} {
+	for _, status := range []string{"verify", "partpay", "partpayout", "coldsuccess", "error", "payouterror", "amlerror", "mercherror", "scrpayerror", "my7", "archived"} {
 		s.shop.SetStatus(1234, status)
 		e := s.shows(p, "processing", "evidence.bid_status", status, "needs_operator", "false", "error", nothing)
 		if e.text("evidence.operator_hint") == "" {

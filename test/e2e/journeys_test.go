@@ -78,7 +78,7 @@ var journeys = []journey{
 	{direction: exchangertest.DirectionError, fate: withTrouble},
 	{direction: exchangertest.DirectionAddress, fate: byItself},
 	{direction: exchangertest.DirectionCard, more: mail, fate: givenUp},
-	{direction: exchangertest.DirectionCity, more: `,"fields":{"cf10":"Moscow & region"}`, fate: confirms},
+	{direction: exchangertest.DirectionCity, more: `,"fields":{"cf10":"msk & region"}`, fate: confirms},
 	{direction: exchangertest.DirectionCrypto, fate: paysElsewhere},
 	{direction: exchangertest.DirectionCard, more: mail + `,"min_get":"1000000"`, must: "failed"},
 	{direction: exchangertest.DirectionCard, more: mail, fate: confirms},

@@ -78,12 +78,25 @@ func (c *Client) Test(ctx context.Context) (*TestResponse, error) {
 
 // DirectionCurrencies asks method get_direction_currencies.
 func (c *Client) DirectionCurrencies(ctx context.Context, in CurrencyFilter) (*DirectionCurrencies, error) {
-	return one[DirectionCurrencies](ctx, c, call{method: "get_direction_currencies", purpose: reading, form: in.form()})
+	out, err := one[DirectionCurrencies](ctx, c, call{method: "get_direction_currencies", purpose: reading, form: in.form()})
+	return out, narrow(err)
 }
 
 // Directions asks method get_directions.
 func (c *Client) Directions(ctx context.Context, in CurrencyFilter) ([]DirectionSummary, error) {
-	return list[DirectionSummary](ctx, c, call{method: "get_directions", purpose: reading, form: in.form()})
+	out, err := list[DirectionSummary](ctx, c, call{method: "get_directions", purpose: reading, form: in.form()})
+	return out, narrow(err)
+}
+
+// narrow says of a list that is too long to be read how to ask for less. The
+// methods with a filter by currency have no limit.
+func narrow(err error) error {
+	if !errors.Is(err, providerhttp.ErrTooLong) {
+		return err
+	}
+	e := *providers.AsError(err)
+	e.Message = "the list is too long: narrow the question by currency_id_give or currency_id_get"
+	return &e
 }
 
 // Direction asks method get_direction. A direction that there is not answers
@@ -201,8 +214,14 @@ func (c *Client) PartnerExchanges(ctx context.Context, in PartnerExchangesReques
 
 // PartnerPayouts asks method get_partner_payouts.
 func (c *Client) PartnerPayouts(ctx context.Context, in PartnerPayoutsRequest) ([]PartnerPayout, error) {
+	return c.partnerPayouts(ctx, checking, in)
+}
+
+// partnerPayouts asks for one purpose or another: before the intent more is a
+// definite no than of a payout that was asked for.
+func (c *Client) partnerPayouts(ctx context.Context, why purpose, in PartnerPayoutsRequest) ([]PartnerPayout, error) {
 	f := form("start_time", number(in.StartTime), "end_time", number(in.EndTime), "limit", number(int64(in.Limit)), "id", in.ID)
-	return items[PartnerPayout](ctx, c, call{method: "get_partner_payouts", purpose: checking, form: f})
+	return items[PartnerPayout](ctx, c, call{method: "get_partner_payouts", purpose: why, form: f})
 }
 
 // AddPartnerPayout sends method add_partner_payout, which asks for all the

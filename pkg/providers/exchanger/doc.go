@@ -45,14 +45,22 @@
 // to the bid's id. "No bid exists" is also said of bids that exist. Times are
 // those of the site's clock, off by its zone; get_exchanges shows the time of
 // the last change. The name of get_partner_links is lost in the manual.
+// amount_give of a bid has the site's fee and not the payment system's, which
+// sum_give_com has as well; amount_get is sum_get_com. The options of a field
+// are keys with labels, and create_bid takes the key.
 //
 // # Assumed
 //
 //   - Error 1 as an integer is the account, 2 as an integer the address, 3 as an
 //     integer a method that is not enabled; "3" as a string is a refusal of what
-//     was sent, "2" as a string that the action is switched off for now. Any
-//     other number is in doubt.
-//   - A refusal of add_partner_payout that has a text did nothing.
+//     was sent, by create_bid only with error_fields; "2" as a string is
+//     maintenance in the site's own words, or, where the text says so, an action
+//     that is disabled. Any other number is in doubt.
+//   - A refusal of add_partner_payout that has a text did nothing. It may be
+//     the integer 1, like "Api disabled"; then it is the account only if the text
+//     is empty or speaks of the API.
+//   - "no active partner program" and "no partner id" are the site's setting: no
+//     payout can be asked for.
 //   - The fields of a direction are named as create_bid takes them (account1,
 //     account2, cf6, cfgive8).
 //   - cd is encoded as the vendor's own client does: each value, then the query,

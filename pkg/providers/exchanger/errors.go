@@ -1,6 +1,7 @@
 package exchanger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -60,9 +61,10 @@ const (
 	saidUnsupported             // "Method not supported"
 	saidAddress                 // our IP address is blocked
 	saidMaintenance             // maintenance
-	saidSwitchedOff             // the action is switched off for now
+	saidSwitchedOff             // "Action disabled"
 	saidNoBid                   // "No bid exists"
 	saidDirection               // "Direction not found"
+	saidNoPartner               // there is no partner program, or we are no partner in it
 	saidDuplicate               // "api id not unique"
 	saidRefused                 // what was sent was refused
 )
@@ -87,6 +89,7 @@ var classes = [...][purposes]providers.Class{
 	saidSwitchedOff: {retryable, retryable, retryable, retryable, rejected},
 	saidNoBid:       {ambiguous, ambiguous, ambiguous, ambiguous, rejected},
 	saidDirection:   {rejected, ambiguous, rejected, ambiguous, rejected},
+	saidNoPartner:   {ambiguous, rejected, rejected, ambiguous, rejected},
 	saidDuplicate:   {ambiguous, ambiguous, ambiguous, ambiguous, ambiguous},
 	saidRefused:     {rejected, rejected, ambiguous, ambiguous, rejected},
 }
@@ -97,6 +100,7 @@ type verdict struct {
 	integer bool   // written as a number: some methods, and the gate before all of them
 	text    string // plain
 	fields  map[string]string
+	form    bool // it has error_fields, be they empty: the mark of create_bid and bid_info
 	bearing bool // it says no and bears a bid or a payout
 }
 
@@ -111,7 +115,7 @@ func readVerdict(e envelope) (verdict, bool) {
 	}
 	v := verdict{
 		code: code, integer: !strings.HasPrefix(strings.TrimSpace(string(e.Error)), `"`),
-		text: plain(string(e.ErrorText), maxScanned), fields: readErrorFields(e.ErrorFields),
+		text: plain(string(e.ErrorText), maxScanned), fields: readErrorFields(e.ErrorFields), form: e.ErrorFields != nil,
 	}
 	var made struct {
 		ID       ID   `json:"id"`
@@ -157,9 +161,14 @@ var texts = []struct {
 	{"method not supported", saidUnsupported},
 	{"no bid exists", saidNoBid},
 	{"direction not found", saidDirection},
+	{"no active partner program", saidNoPartner},
+	{"no partner id", saidNoPartner},
 }
 
 var addressBlocked = regexp.MustCompile(`\bip\b.{0,40}\b(blocked|not allowed|denied)\b`)
+
+// speaksOfAPI matches the texts about our key, in whatever language.
+var speaksOfAPI = regexp.MustCompile(`\bapi`)
 
 // says makes out what an error says.
 func (v verdict) says(p purpose) said {
@@ -170,44 +179,70 @@ func (v verdict) says(p purpose) said {
 		}
 	}
 	switch {
+	case p == paying && v.code == "1" && v.text != "" && !speaksOfAPI.MatchString(text):
+		// The method of payouts writes its own refusals as the gate before all
+		// methods does. The lane must not close for one customer's typing error.
+		return saidRefused
 	case v.integer && v.code == "1":
 		return saidDisabled
 	case v.code == "2" && (v.integer || addressBlocked.MatchString(text)):
 		return saidAddress
 	case v.integer && v.code == "3":
 		return saidUnsupported
-	case v.code == "2":
+	case v.code == "2" && strings.Contains(text, "action disabled"):
 		return saidSwitchedOff
+	case v.code == "2":
+		return saidMaintenance // in the site's own words, in whatever language
 	case v.text == "" && len(v.fields) == 0:
 		return saidUnclear // a no without a word is not a definite one
-	case v.code == "3", p == paying && v.code == "1", p == following && v.code == "1":
+	case p == creating && !v.form:
+		return saidUnclear // create_bid always tells its error_fields: this no is somebody else's
+	case v.code == "3", p == following && v.code == "1":
 		return saidRefused
 	default:
 		return saidUnclear
 	}
 }
 
+// meaning is what a caller that can go another way asks for.
+var meaning = map[said]error{saidNoBid: ErrNoBid, saidUnsupported: ErrMethodNotSupported, saidDirection: ErrDirectionNotFound}
+
 // failure makes the error of an answer that says no.
 func (c *Client) failure(k call, v verdict, e envelope) *providers.Error {
 	s := v.says(k.purpose)
 	out := &providers.Error{
 		Op: k.op(), Class: classes[s][k.purpose], Code: v.code, Message: c.clean(message(v)),
-		Exists: s == saidDuplicate && k.purpose == creating,
+		Exists: s == saidDuplicate && k.purpose == creating, Err: meaning[s],
 	}
 	if v.bearing || !nothing(e.Data) && (k.purpose == creating || k.purpose == paying) {
 		// It says no and yes at once: such a no is not definite.
 		out.Class = providers.Ambiguous
 	}
-	switch s {
-	case saidNoBid:
-		out.Err = ErrNoBid
-	case saidUnsupported:
-		out.Err = ErrMethodNotSupported
-	case saidDirection:
-		out.Err = ErrDirectionNotFound
-	case saidUnclear, saidDisabled, saidAddress, saidMaintenance, saidSwitchedOff, saidDuplicate, saidRefused:
-	}
 	return out
+}
+
+// bareTexts are the errors as the manual prints them: without an envelope.
+var bareTexts = map[string]said{
+	"api disabled": saidDisabled, "method not supported": saidUnsupported, "no bid exists": saidNoBid, "direction not found": saidDirection,
+}
+
+// bare makes the error of an answer that is one of the manual's texts and
+// nothing else; nil of any other. The script says them in an envelope, so what
+// came without one is in doubt where something may have been bought.
+func (c *Client) bare(k call, body []byte) *providers.Error {
+	if len(body) > 64 || k.purpose == creating || k.purpose == paying {
+		return nil
+	}
+	text := strings.ToLower(providerhttp.Scalar(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff"))))
+	s, documented := bareTexts[text]
+	if !documented {
+		return nil
+	}
+	class := classes[s][k.purpose]
+	if s == saidUnsupported {
+		class = providers.Blocked // whatever wrote it, the key's settings must be looked at
+	}
+	return &providers.Error{Op: k.op(), Class: class, Code: strings.ReplaceAll(text, " ", "_"), Message: text, Err: meaning[s]}
 }
 
 // message tells the text and, by name, what was wrong with which field.

@@ -25,13 +25,20 @@ var vendorErrors = map[string]classesOf{
 	`"error":1,"error_text":"Api disabled","data":[]`:                                           all(blocked),
 	`"error":"1","error_text":"Api disabled","data":[]`:                                         all(blocked),
 	`"error":1,"error_text":"","data":[]`:                                                       all(blocked),
+	`"error":1,"error_text":"Error! Invalid wallet account","data":[]`:                          {blocked, rejected, blocked, blocked, blocked},
+	`"error":1,"error_text":"Ошибка! Неверный счёт: rapid","data":[]`:                           {blocked, rejected, blocked, blocked, blocked},
+	`"error":1,"error_text":"API отключено","data":[]`:                                          all(blocked),
+	`"error":"1","error_text":"Error! No such api_login","data":[]`:                             {ambiguous, ambiguous, ambiguous, ambiguous, rejected},
 	`"error":1,"error_text":"Maintenance mode","data":[]`:                                       all(retryable),
+	`"error":1,"error_text":"Технические работы","data":[]`:                                     all(retryable),
 	`"error":"2","error_text":"<b>Maintenance</b>","data":[]`:                                   all(retryable),
 	`"error":2,"error_text":"Технические работы","data":[]`:                                     all(retryable),
 	`"error":2,"error_text":"IP blocked","data":[]`:                                             all(blocked),
 	`"error":2,"error_text":"","data":[]`:                                                       all(blocked),
 	`"error":"2","error_text":"Your IP is not allowed","data":[]`:                               all(blocked),
 	`"error":"2","error_text":"Action disabled","data":""`:                                      {retryable, retryable, retryable, retryable, rejected},
+	`"error":"2","error_text":"Обменник временно не работает","data":""`:                        all(retryable),
+	`"error":"2","error_text":"","data":""`:                                                     all(retryable),
 	`"error":3,"error_text":"Method not supported","data":[]`:                                   {blocked, blocked, blocked, ambiguous, rejected},
 	`"error":3,"error_text":"Метод не поддерживается","data":[]`:                                {blocked, blocked, blocked, ambiguous, rejected},
 	`"error":"1","error_text":"No bid exists","data":[]`:                                        {ambiguous, ambiguous, ambiguous, ambiguous, rejected},
@@ -42,7 +49,12 @@ var vendorErrors = map[string]classesOf{
 	`"error":"3","error_text":"Error!","error_fields":{"sum1":"min. <span>1</span>"},"data":[]`: {rejected, rejected, ambiguous, ambiguous, rejected},
 	`"error":"3","error_text":"","error_fields":{"account2":"wrong"},"data":[]`:                 {rejected, rejected, ambiguous, ambiguous, rejected},
 	`"error":"3","error_text":"Error! For your exchange denied","error_fields":[],"data":[]`:    {rejected, rejected, ambiguous, ambiguous, rejected},
+	`"error":"3","error_text":"Error! For your exchange denied","error_fields":{},"data":[]`:    {rejected, rejected, ambiguous, ambiguous, rejected},
+	`"error":"3","error_text":"Error! For your exchange denied","data":[]`:                      {ambiguous, rejected, ambiguous, ambiguous, rejected},
 	`"error":"3","error_text":"","error_fields":[],"data":[]`:                                   all(ambiguous),
+	`"error":"3","error_text":"","error_fields":{},"data":[]`:                                   all(ambiguous),
+	`"error":"1","error_text":"no active partner program","data":[]`:                            {ambiguous, rejected, rejected, ambiguous, rejected},
+	`"error":1,"error_text":"Error! No partner ID","data":[]`:                                   {ambiguous, rejected, rejected, ambiguous, rejected},
 	`"error":"1","error_text":"Error!","data":[]`:                                               {ambiguous, rejected, ambiguous, ambiguous, rejected},
 	`"error":"4","error_text":"Error!","data":[]`:                                               all(ambiguous),
 	`"error":17,"error_text":"Error!","data":[]`:                                                all(ambiguous),
@@ -148,5 +160,41 @@ func TestErrors_OfTheSiteKeepTheirClassThroughTheAdapter(t *testing.T) {
 	_, err = b.Client().BidInfo(t.Context(), exchanger.BidInfoRequest{ID: "9"})
 	if wantError(t, err, ambiguous, "1"); !errors.Is(err, exchanger.ErrNoBid) {
 		t.Errorf("%v", err)
+	}
+}
+
+// The manual prints the texts of errors bare: a site may answer so as well.
+func TestErrors_ABareTextOfTheManualIsReadAsIt(t *testing.T) {
+	t.Parallel()
+	client := exchanger.BareClient(login, key)
+	for body, c := range map[string]struct {
+		want classesOf
+		code string
+		is   error
+	}{
+		"Api disabled":                {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		" \ufeffAPI DISABLED\r\n":     {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		`"Api disabled"`:              {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "api_disabled", nil},
+		"Method not supported":        {classesOf{ambiguous, ambiguous, blocked, blocked, blocked}, "method_not_supported", exchanger.ErrMethodNotSupported},
+		"No bid exists":               {classesOf{ambiguous, ambiguous, ambiguous, ambiguous, rejected}, "no_bid_exists", exchanger.ErrNoBid},
+		"Direction not found":         {classesOf{ambiguous, ambiguous, rejected, ambiguous, rejected}, "direction_not_found", exchanger.ErrDirectionNotFound},
+		"Api disabled.":               {all(ambiguous), "unreadable", nil},
+		"<b>Api disabled</b>":         {all(ambiguous), "unreadable", nil},
+		"api id not unique":           {all(ambiguous), "unreadable", nil},
+		"Api disabled\nNo bid exists": {all(ambiguous), "unreadable", nil},
+		"Api disabled" + "\x00":       {all(ambiguous), "unreadable", nil},
+		"":                            {all(ambiguous), "unreadable", nil},
+	} {
+		for p := range exchanger.Purposes {
+			_, err := client.Open("x", p, &providerhttp.Response{Status: 200, Body: []byte(body)})
+			code := c.code
+			if p == exchanger.Creating || p == exchanger.Paying {
+				code = "unreadable"
+			}
+			e := wantError(t, err, c.want[p], code)
+			if code != "unreadable" && (c.is != nil && !errors.Is(err, c.is) || e.Message == "" || e.Op != "exchanger.x") {
+				t.Errorf("%q for %d: %v", body, p, err)
+			}
+		}
 	}
 }

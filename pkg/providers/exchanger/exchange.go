@@ -68,7 +68,7 @@ func checkCurrencies(op string, plan providers.Plan, give, get Text) error {
 // comparePrice puts into the evidence where a bid differs from its quote, or
 // breaks what upstream allows.
 func comparePrice(a *providers.Answer, o providers.Order, params messages.ExchangeParams, plan providers.Plan, bid *Bid) {
-	if a.Cost != nil && plan.Quote != nil && !a.Cost.Equal(*plan.Quote) {
+	if a.Cost != nil && plan.Quote != nil && !asQuoted(*a.Cost, plan) {
 		a.Evidence["amount_changed"] = map[string]any{"quoted": plan.Quote.String(), "bid": a.Cost.String()}
 	}
 	if limit := o.MaxCost; limit != nil && a.Cost != nil {
@@ -79,6 +79,16 @@ func comparePrice(a *providers.Answer, o providers.Order, params messages.Exchan
 	if least := params.MinGet; least != nil && bid.AmountGet.Valid && bid.AmountGet.Value.Cmp(*least) < 0 {
 		a.Evidence["min_get_violation"] = map[string]any{"min_get": least.String(), "amount_get": bid.AmountGet.Value.String()}
 	}
+}
+
+// asQuoted reports whether a bid's amount is the quote's, but for the fee of
+// the payment system: the quote has it, and a bid does not tell it.
+func asQuoted(cost money.Money, plan providers.Plan) bool {
+	bound, err := money.ParseDecimal(plan.Data[dataSumGive])
+	if err != nil || cost.Currency != plan.Quote.Currency {
+		return cost.Equal(*plan.Quote)
+	}
+	return between(bound, cost.Amount, plan.Quote.Amount)
 }
 
 // answer translates a bid that is ours. Only success, cancel and delete end it.
@@ -99,6 +109,9 @@ func (p *Provider) answer(params messages.ExchangeParams, bid *Bid) providers.An
 		a.Status, a.Action = providers.StatusActionRequired, p.action(bid)
 	case bidWorking:
 		a.Status = providers.StatusProcessing
+	case bidMayStick:
+		a.Status = providers.StatusProcessing
+		a.Evidence["operator_hint"] = stickingHint
 	case bidDone:
 		a.Status, a.Finality = providers.StatusSucceeded, messages.Final
 		a.Deliverable = delivered(bid, params)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/beltline-io/beltline/internal/providerhttp"
@@ -117,12 +119,7 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(trimmed, &byKey); err != nil {
 			return err
 		}
-		keys := make([]string, 0, len(byKey))
-		for k := range byKey {
-			keys = append(keys, k)
-		}
-		slices.SortFunc(keys, numerically)
-		for _, k := range keys {
+		for _, k := range inOrder(byKey) {
 			var v T
 			if err := json.Unmarshal(byKey[k], &v); err != nil {
 				return err
@@ -135,6 +132,46 @@ func (l *List[T]) UnmarshalJSON(b []byte) error {
 	default:
 		return errNoList
 	}
+}
+
+// Options are the options of a select by their keys. PHP writes keys that are
+// just the places as none, in an array. What is neither is no options.
+type Options []FieldOption
+
+// UnmarshalJSON reads either form, an object in the order of its keys.
+func (o *Options) UnmarshalJSON(b []byte) error {
+	*o = nil
+	var list []Text
+	var byKey map[string]Text
+	switch {
+	case json.Unmarshal(b, &list) == nil:
+		for i, label := range list {
+			*o = append(*o, FieldOption{Key: strconv.Itoa(i), Label: label})
+		}
+	case json.Unmarshal(b, &byKey) == nil:
+		for _, k := range inOrder(byKey) {
+			*o = append(*o, FieldOption{Key: k, Label: byKey[k]})
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes them as PHP does.
+func (o Options) MarshalJSON() ([]byte, error) {
+	list, byKey, places := make([]Text, len(o)), make(map[string]Text, len(o)), true
+	for i, option := range o {
+		list[i], byKey[option.Key] = option.Label, option.Label
+		places = places && option.Key == strconv.Itoa(i)
+	}
+	if places {
+		return json.Marshal(list)
+	}
+	return json.Marshal(byKey)
+}
+
+// inOrder returns the keys of an object as the site meant their order.
+func inOrder[T any](byKey map[string]T) []string {
+	return slices.SortedFunc(maps.Keys(byKey), numerically)
 }
 
 // numerically puts "2" before "10", as the site meant it.

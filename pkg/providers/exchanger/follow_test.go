@@ -1,6 +1,7 @@
 package exchanger_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/beltline-io/beltline/pkg/providers"
@@ -60,6 +61,26 @@ func TestFollow_WhatTheSiteWouldNotDoIsRefused(t *testing.T) {
 	wantError(t, b.Confirm(t.Context(), payoutOrder("2", "x")), rejected, "invalid_order")
 }
 
+func TestFollow_MaintenanceInTheSitesOwnWordsIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	order := sample()
+	placed, _ := b.buy(order)
+	order.Ref = placed.Ref
+	for _, ask := range []func() error{
+		func() error { return b.Confirm(t.Context(), order) }, func() error { return b.Cancel(t.Context(), order) },
+	} {
+		b.SetMaintenance(true)
+		if e := wantError(t, ask(), retryable, "2"); strings.Contains(strings.ToLower(e.Message), "maintenance") {
+			t.Errorf("the site says it in the script's words: %q", e.Message)
+		}
+		b.SetMaintenance(false)
+	}
+	if err := b.Confirm(t.Context(), order); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFollow_OnlyTheRightWordSettlesIt(t *testing.T) {
 	t.Parallel()
 	order := sample()
@@ -85,7 +106,9 @@ func TestFollow_OnlyTheRightWordSettlesIt(t *testing.T) {
 		`cancel`:                                                          {doubt, doubt},
 		`{"error":"1","error_text":"No bid exists","data":""}`:            {outcome{rejected, "1"}, outcome{rejected, "1"}},
 		`{"error":3,"error_text":"Method not supported","data":[]}`:       {outcome{rejected, "3"}, outcome{rejected, "3"}},
-		`{"error":"2","error_text":"Action is switched off","data":""}`:   {outcome{rejected, "2"}, outcome{rejected, "2"}},
+		`{"error":"2","error_text":"Error! Action disabled","data":""}`:   {outcome{rejected, "2"}, outcome{rejected, "2"}},
+		`{"error":"2","error_text":"Вернёмся в 12:00","data":""}`:         {outcome{retryable, "2"}, outcome{retryable, "2"}},
+		`{"error":"2","error_text":"","data":""}`:                         {outcome{retryable, "2"}, outcome{retryable, "2"}},
 		`{"error":"2","error_text":"Maintenance","data":""}`:              {outcome{retryable, "2"}, outcome{retryable, "2"}},
 		`{"error":1,"error_text":"Api disabled","data":[]}`:               {outcome{blocked, "1"}, outcome{blocked, "1"}},
 		`{"error":"7","error_text":"?","data":""}`:                        {outcome{ambiguous, "7"}, outcome{ambiguous, "7"}},

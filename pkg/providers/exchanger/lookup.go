@@ -15,13 +15,14 @@ import (
 const (
 	// zones is how far the site's clock may be from ours, whatever its zone.
 	zones = 14 * time.Hour
-	// pageSize is the most that get_exchanges gives at once.
-	pageSize = 500
+	// pageSize is how many bids are asked for at once. get_exchanges gives up to
+	// 500, but rows are long on some sites, and answers are read to 256 KiB.
+	pageSize = 200
 	// leastPage is what it gives where a limit is not heeded. A shorter page is
 	// the last one.
 	leastPage = 100
 	// maxPages bounds one lookup. What lies beyond is not concluded to be absent.
-	maxPages = 20
+	maxPages = 50
 )
 
 func (p *Provider) lookupExchange(ctx context.Context, o providers.Order, params messages.ExchangeParams) (providers.Answer, error) {
@@ -157,14 +158,14 @@ func checkFound(op string, o providers.Order, params messages.ExchangeParams, it
 	if err := checkCurrencies(op, o.Plan, item.CurrencyCodeGive, item.CurrencyCodeGet); err != nil {
 		return err
 	}
-	told, planned, exact := item.AmountGive, o.Plan.Data[dataAmountGive], false
+	told, planned, other, exact := item.AmountGive, o.Plan.Data[dataAmountGive], o.Plan.Data[dataSumGive], false
 	switch calcActions[params.AmountSide] {
 	case AmountGiveWithFee:
 		exact = true
 	case AmountGet:
-		told, planned = item.AmountGet, o.Plan.Data[dataAmountGet]
+		told, planned, other = item.AmountGet, o.Plan.Data[dataAmountGet], ""
 	case AmountGetWithFee:
-		told, planned, exact = item.AmountGet, o.Plan.Data[dataAmountGet], true
+		told, planned, other, exact = item.AmountGet, o.Plan.Data[dataAmountGet], "", true
 	case AmountGive:
 	}
 	// The side that the order fixed is the same in the quote and in the bid; the
@@ -176,11 +177,24 @@ func checkFound(op string, o providers.Order, params messages.ExchangeParams, it
 	case err != nil:
 		return nil
 	}
-	if told.Valid && !rounded(expected, told.Value) && !rounded(told.Value, expected) {
+	bound, err := money.ParseDecimal(other)
+	if err != nil {
+		bound = expected
+	}
+	if told.Valid && !between(bound, told.Value, expected) && !alike(bound, told.Value) && !alike(expected, told.Value) {
 		return mismatch(op, "the bid with our api_id is of another amount")
 	}
 	return nil
 }
+
+// between reports whether told is one of two amounts or lies between them,
+// whichever is greater: a fee may be a rebate.
+func between(a, told, b money.Decimal) bool {
+	return told.Cmp(a)*told.Cmp(b) <= 0
+}
+
+// alike reports whether one of two amounts is the other, or the other rounded.
+func alike(a, b money.Decimal) bool { return rounded(a, b) || rounded(b, a) }
 
 // listing is what a walk through get_exchanges found.
 type listing struct {

@@ -102,7 +102,7 @@ func TestLookup_NeverUsesTheServersOwnFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := url.Values{
-		"limit": {"500"}, "start_time": {fmt.Sprint(now.Add(-15 * time.Hour).Unix())}, "end_time": {fmt.Sprint(now.Add(14 * time.Hour).Unix())},
+		"limit": {"200"}, "start_time": {fmt.Sprint(now.Add(-15 * time.Hour).Unix())}, "end_time": {fmt.Sprint(now.Add(14 * time.Hour).Unix())},
 	}
 	if diff := cmp.Diff(want, form); diff != "" {
 		t.Error(diff)
@@ -128,7 +128,7 @@ func TestLookup_ReadsAllPagesBeforeItCallsABidAbsent(t *testing.T) {
 		if got := b.find(order); got.Ref["id"] != "1234" || got.Status != providers.StatusActionRequired {
 			t.Errorf("limit %d: %+v", limit, got)
 		}
-		if n, want := b.Requests(exchangertest.OpExchanges)-before, 1100/limit+1; n != want {
+		if n, want := b.Requests(exchangertest.OpExchanges)-before, 1100/min(limit, 200)+1; n != want {
 			t.Errorf("limit %d: %d pages, want %d", limit, n, want)
 		}
 		absent := order
@@ -136,6 +136,35 @@ func TestLookup_ReadsAllPagesBeforeItCallsABidAbsent(t *testing.T) {
 		if got := b.find(absent); got.Status != providers.StatusAbsent {
 			t.Errorf("limit %d: %v", limit, got.Status)
 		}
+	}
+}
+
+// Rows are as long as those of a site that writes in Russian: PHP takes six
+// bytes for each such letter.
+func TestLookup_PagesOfLongRowsCanBeRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	order := b.lose(sample(), exchangertest.OpCreateBid, providertest.ResetAfterCommit)
+	d, _ := b.Direction(exchangertest.DirectionCard)
+	d.GiveTitle = "Т-Банк (Тинькофф), по номеру карты"
+	b.SetDirection(d)
+	for range 600 {
+		b.AddBid(exchangertest.Bid{DirectionID: exchangertest.DirectionCard, APIID: "1000000000000000003"})
+	}
+	if got := b.find(order); got.Ref["id"] != "1234" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestLookup_AsManyBidsAreSeenAsTenThousand(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	order := b.lose(sample(), exchangertest.OpCreateBid, providertest.ResetAfterCommit)
+	for range 9_990 {
+		b.AddBid(exchangertest.Bid{DirectionID: exchangertest.DirectionCard})
+	}
+	if got := b.find(order); got.Ref["id"] != "1234" {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -152,7 +181,7 @@ func TestLookup_WhatCannotBeSeenIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	one := `{"error":"0","data":{"items":[{"id":"1",%s"status":"new"}]}}`
 	for name, body := range map[string]string{
-		"offset not heeded":  exchanges(700, 201, ""),
+		"offset not heeded":  exchanges(400, 201, ""),
 		"no api_ids":         fmt.Sprintf(one, ""),
 		"api_id null":        fmt.Sprintf(one, `"api_id":null,`),
 		"method not enabled": `{"error":3,"error_text":"Method not supported","data":[]}`,

@@ -19,6 +19,9 @@ const (
 	dataNewest = "newest_payout_id"
 )
 
+// payoutPage is how many payouts are asked for: there is no second page.
+const payoutPage = 500
+
 // The documented statuses of a payout.
 const (
 	payoutWaiting   = "0"
@@ -52,7 +55,7 @@ func (p *Provider) preparePayout(ctx context.Context, params messages.PartnerPay
 		Data:     map[string]string{dataMethod: params.MethodID},
 		Evidence: map[string]any{"balance": info.Balance.Value.String(), "method": p.client.clean(string(method.Title))},
 	}
-	before, err := p.client.PartnerPayouts(ctx, PartnerPayoutsRequest{Limit: pageSize})
+	before, err := p.client.partnerPayouts(ctx, reading, PartnerPayoutsRequest{Limit: payoutPage})
 	switch {
 	case errors.Is(err, ErrMethodNotSupported):
 		// The payout can still be asked for; only a lost answer will need a person.
@@ -115,7 +118,7 @@ func paidOut(id ID, status Text) providers.Answer {
 // been told of.
 func (p *Provider) lookupPayout(ctx context.Context, o providers.Order, params messages.PartnerPayoutParams) (providers.Answer, error) {
 	const op = "exchanger.get_partner_payouts"
-	id, in := ID(o.Ref[refPayoutID]), PartnerPayoutsRequest{Limit: pageSize}
+	id, in := ID(o.Ref[refPayoutID]), PartnerPayoutsRequest{Limit: payoutPage}
 	switch {
 	case id != "" && !id.Valid():
 		return providers.Answer{}, unreadable(op, "the recorded payout id is not a number")

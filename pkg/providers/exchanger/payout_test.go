@@ -198,7 +198,7 @@ func TestPayout_TheClaimIsMadeOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.Place(guarded(t), order, order.Plan) // the balance is gone
-	e := wantError(t, err, rejected, "3")
+	e := wantError(t, err, rejected, "1")
 	if e.Message != "Error! Less than the least payout" || errors.Is(err, exchanger.ErrNoBid) || len(b.Payouts()) != 1 {
 		t.Errorf("%v, %d payouts", e, len(b.Payouts()))
 	}
@@ -206,4 +206,51 @@ func TestPayout_TheClaimIsMadeOnce(t *testing.T) {
 	if got := b.find(order); got.Ref["payout_id"] != "57" {
 		t.Errorf("%+v", got)
 	}
+}
+
+func TestPayout_ARefusedAccountIsThatOrdersAndNobodyElses(t *testing.T) {
+	t.Parallel()
+	for text, class := range map[string]providers.Class{
+		"Error! Invalid wallet account": rejected,
+		"Ошибка! Неверный счёт":         rejected,
+		"Api disabled": blocked,
+		"":             blocked,
+	} {
+		b := setup(t)
+		plan := b.prepare(usdt())
+		b.RefusePayouts(&text)
+		_, err := b.Place(guarded(t), usdt(), plan)
+		if e := wantError(t, err, class, "1"); e.Message != text || len(b.Payouts()) != 0 {
+			t.Errorf("%q: message %q, %d payouts", text, e.Message, len(b.Payouts()))
+		}
+		b.RefusePayouts(nil)
+		if _, err := b.Place(guarded(t), usdt(), plan); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestPayout_WithoutAPartnerProgramThereIsNothingToPayOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	placed, plan := b.buy(usdt())
+	b.SetPartnerProgram(false)
+	_, err := b.Prepare(t.Context(), usdt())
+	if e := wantError(t, err, rejected, "1"); e.Message != "no active partner program" {
+		t.Errorf("message %q", e.Message)
+	}
+	_, err = b.Place(guarded(t), usdt(), plan)
+	wantError(t, err, rejected, "1")
+	lost := usdt()
+	lost.Plan = plan
+	for _, ref := range []map[string]string{placed.Ref, nil} { // of what was placed it proves nothing
+		lost.Ref = ref
+		_, err = b.Lookup(t.Context(), lost)
+		wantError(t, err, ambiguous, "1")
+	}
+	s := newScript(t, map[string]string{
+		"get_partner_info": partnerAnswer, "get_partner_payouts": `{"error":"1","error_text":"no partner id","data":[]}`,
+	})
+	_, err = s.provider(t).Prepare(t.Context(), usdt())
+	wantError(t, err, rejected, "1")
 }

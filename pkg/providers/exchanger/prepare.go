@@ -14,7 +14,11 @@ import (
 
 // The keys of a plan's data.
 const (
-	dataDirection   = "direction_id"
+	dataDirection = "direction_id"
+	// dataSumGive is the sum given without any fee, dataAmountGive with all of
+	// them. A bid tells the one between the two that has the site's fee and not
+	// the payment system's. Plans of older versions do not have dataSumGive.
+	dataSumGive     = "sum_give"
 	dataAmountGive  = "amount_give"
 	dataAmountGet   = "amount_get"
 	dataCurrencyGet = "currency_get"
@@ -128,14 +132,18 @@ func quote(d *Direction, calc *Calc, params messages.ExchangeParams) (providers.
 	if least := params.MinGet; least != nil && arrives.Amount.Cmp(*least) < 0 {
 		return providers.Plan{}, refused(op, providers.CodeMinGetNotMet, fmt.Sprintf("%s would arrive, min_get is %s", arrives, least))
 	}
-	return providers.Plan{
+	plan := providers.Plan{
 		Quote: pay,
 		Data: map[string]string{
 			dataDirection: params.DirectionID, dataAmountGive: pay.Amount.String(),
 			dataAmountGet: arrives.Amount.String(), dataCurrencyGet: string(arrives.Currency),
 		},
 		Evidence: map[string]any{"quoted": map[string]any{"give": pay, "get": arrives}},
-	}, nil
+	}
+	if calc.SumGive.Valid {
+		plan.Data[dataSumGive] = calc.SumGive.Value.String()
+	}
+	return plan, nil
 }
 
 // changed tells why the exchanger would not exchange the amount as asked; ""

@@ -58,7 +58,7 @@ func TestPrepare_QuotesWhatTheCustomerPays(t *testing.T) {
 	got := b.prepare(sample())
 	want := providers.Plan{
 		Quote: amount("3030", "RUB"),
-		Data:  map[string]string{"direction_id": "101", "amount_give": "3030", "amount_get": "31.217482", "currency_get": "USDT"},
+		Data:  map[string]string{"direction_id": "101", "sum_give": "3000", "amount_give": "3030", "amount_get": "31.217482", "currency_get": "USDT"},
 		Evidence: map[string]any{"quoted": map[string]any{
 			"give": amount("3030", "RUB"), "get": amount("31.217482", "USDT"),
 		}},
@@ -113,7 +113,7 @@ func TestPrepare_TellsTheCalculatorWhatItWants(t *testing.T) {
 			p.Fields = map[string]string{"cf10": city, "cfgive8": "A & B"}
 		}))
 	}
-	b.prepare(with("Moscow & region"))
+	b.prepare(with("msk & region"))
 	_, err := b.Prepare(t.Context(), with("Atlantis"))
 	wantError(t, err, rejected, "1")
 	if got, want := exchanger.EncodeCD(map[string]string{"cf10": "Moscow & region", "cf2": "é"}), "cf10%3DMoscow%252B%252526%252Bregion%26cf2%3D%2525C3%2525A9"; got != want {

@@ -135,7 +135,7 @@ func (p *Provider) Confirm(ctx context.Context, o providers.Order) error {
 		return err
 	}
 	switch kindOf(status) {
-	case bidWorking, bidDone:
+	case bidWorking, bidMayStick, bidDone:
 		return nil
 	case bidWaiting, bidNeedsHelp, bidGone, bidUnborn:
 	}

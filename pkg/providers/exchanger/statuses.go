@@ -8,6 +8,7 @@ const (
 	bidUnborn                   // not created yet: it may still vanish
 	bidWaiting                  // the customer must act
 	bidWorking                  // under way
+	bidMayStick                 // under way, and on some sites for as long as nobody at the exchanger acts
 	bidDone                     // success
 	bidGone                     // cancelled or deleted
 )
@@ -22,15 +23,16 @@ var bidKinds = map[Text]bidKind{
 	"new":     bidWaiting,
 	"techpay": bidWaiting, // the customer opened the payment
 
-	"payed":       bidWorking, // says the customer
-	"coldpay":     bidWorking, // awaiting the merchant's confirmation
-	"partpay":     bidWorking,
-	"realpay":     bidWorking, // the money was seen
-	"verify":      bidWorking,
-	"amlwait":     bidWorking,
-	"merchwait":   bidWorking,
-	"coldsuccess": bidWorking, // payout sent, awaiting confirmation
-	"partpayout":  bidWorking,
+	"payed":     bidWorking, // says the customer
+	"coldpay":   bidWorking, // awaiting the merchant's confirmation
+	"realpay":   bidWorking, // the money was seen
+	"amlwait":   bidWorking,
+	"merchwait": bidWorking,
+
+	"partpay":     bidMayStick,
+	"verify":      bidMayStick,
+	"coldsuccess": bidMayStick, // payout sent, awaiting confirmation
+	"partpayout":  bidMayStick,
 
 	"success": bidDone,
 
@@ -50,5 +52,9 @@ var payable = map[Text]bool{"new": true, "techpay": true}
 
 func kindOf(status Text) bidKind { return bidKinds[status] }
 
-// operatorHint is shown beside a status that only people can end.
-const operatorHint = "the exchanger's staff must act on this bid; it is neither failed nor refunded"
+// What is shown beside a status that only people can end, and beside one that
+// they may have to.
+const (
+	operatorHint = "the exchanger's staff must act on this bid; it is neither failed nor refunded"
+	stickingHint = "if this bid stays so, the exchanger's staff must act on it; it is neither failed nor refunded"
+)

@@ -88,7 +88,11 @@ func (p *Provider) tellDirection(id string, d *Direction) messages.DirectionAnsw
 	tell := func(f *Field) messages.DirectionField {
 		return messages.DirectionField{
 			Name: p.said(f.Name), Type: p.said(f.Type), Label: p.said(f.Label), Req: f.Req.Value, Tooltip: p.text(f.Tooltip),
-			Options: each(f.Options, func(t *Text) string { return p.said(*t) }), CD: f.CD.Value,
+			Options: each(f.Options, func(o *FieldOption) string { return p.said(o.Label) }),
+			Choices: each(f.Options, func(o *FieldOption) messages.FieldChoice {
+				return messages.FieldChoice{Value: p.said(Text(o.Key)), Label: p.said(o.Label)}
+			}),
+			CD: f.CD.Value,
 		}
 	}
 	return messages.DirectionAnswer{

@@ -89,13 +89,19 @@ type DirectionInfo struct {
 
 // Field is something that create_bid needs to know.
 type Field struct {
-	Name    Text       `json:"name"`
-	Type    Text       `json:"type"`
-	Label   Text       `json:"label"`
-	Req     Flag       `json:"req"`
-	Tooltip Text       `json:"tooltip"`
-	Options List[Text] `json:"options"` // where Type is select
-	CD      Flag       `json:"cd"`      // get_calc wants it as well
+	Name    Text    `json:"name"`
+	Type    Text    `json:"type"`
+	Label   Text    `json:"label"`
+	Req     Flag    `json:"req"`
+	Tooltip Text    `json:"tooltip"`
+	Options Options `json:"options"` // where Type is select
+	CD      Flag    `json:"cd"`      // get_calc wants it as well
+}
+
+// FieldOption is one option of a select: create_bid takes the key.
+type FieldOption struct {
+	Key   string
+	Label Text
 }
 
 // CalcRequest asks get_calc.

@@ -57,6 +57,9 @@ func (c *Client) open(k call, r *providerhttp.Response) (json.RawMessage, *provi
 	if r.Status < 200 || r.Status > 299 {
 		return nil, providerhttp.StatusError(k.op(), r)
 	}
+	if failure := c.bare(k, r.Body); failure != nil {
+		return nil, failure
+	}
 	var e envelope
 	if err := providerhttp.DecodeJSON(k.op(), r, &e); err != nil {
 		return nil, err

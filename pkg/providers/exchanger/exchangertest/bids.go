@@ -38,7 +38,7 @@ func (s *Shop) open(b *bid) *bid {
 	b.ID, b.Hash, b.At = s.lastBid, hex.EncodeToString(sum[:16]), s.now()
 	if b.AmountGive == "" {
 		amounts := b.direction.calc("3000", 1)
-		b.AmountGive, b.AmountGet = amounts.giveCom, amounts.getCom
+		b.AmountGive, b.AmountGet = amounts.giveDC, amounts.getCom
 	}
 	b.CurrencyGive, b.CurrencyGet = b.direction.GiveCode, b.direction.GetCode
 	b.stepAt = b.At
@@ -151,6 +151,9 @@ func (s *Shop) actions(b *bid) string {
 	return o.String()
 }
 
+// userHash is what the site knows the customer of every bid by.
+const userHash = "0123456789abcdef0123456789abcdef"
+
 // line writes a bid as get_exchanges does.
 func (s *Shop) line(b *bid, history bool) string {
 	d, at := b.direction, b.ChangedAt.Add(s.clockOffset)
@@ -161,7 +164,7 @@ func (s *Shop) line(b *bid, history bool) string {
 	o.texts("hash", b.Hash, "time", decimalID(at.Unix()), "date", at.UTC().Format("02.01.2006 15:04"), "psys_give", d.GiveTitle, "psys_get", d.GetTitle,
 		"currency_code_give", d.GiveCode, "currency_code_get", d.GetCode, "course_give", d.CourseGive, "course_get", d.CourseGet,
 		"amount_give", b.AmountGive, "amount_get", b.AmountGet, "exchange_success", bit(b.Status == "success"),
-		"user_hash", "", "user_ip", "127.0.0.1", "status", b.Status)
+		"user_hash", userHash, "user_ip", "127.0.0.1", "status", b.Status)
 	if history {
 		var list []string
 		for i, status := range b.History {

@@ -2,6 +2,7 @@ package exchangertest
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/beltline-io/beltline/pkg/money"
@@ -16,6 +17,7 @@ type Direction struct {
 	CourseGive, CourseGet        string // so much given for so much got
 	GivePlaces, GetPlaces        int
 	GiveFee, GetFee              string // shares: "0.01" is one per cent; "" is none
+	PayFee                       string // a share that the payment system takes on top of what is given; "" is none
 	MinGive, MaxGive             string // "no" for none
 	MinGet, MaxGet               string
 	Reserve                      string
@@ -30,7 +32,14 @@ type Direction struct {
 type Field struct {
 	Name, Type, Label string
 	Required, CD      bool
-	Options           []string
+	Options           []Choice // of a select
+}
+
+// Choice is an option of a select: create_bid and the calculator take the key.
+type Choice struct{ Key, Label string }
+
+func (f Field) takes(value string) bool {
+	return slices.ContainsFunc(f.Options, func(c Choice) bool { return c.Key == value })
 }
 
 // The directions of a new shop. All but the last take RUB (96.1 for 1 USDT,
@@ -76,7 +85,9 @@ func defaultDirections() []Direction {
 		make1(DirectionError, func(d *Direction) { d.Extra, d.Life = nil, []string{"new", "payed", "payouterror"} }),
 		make1(DirectionHidden, func(d *Direction) { d.Hidden = true }),
 		make1(DirectionCity, func(d *Direction) {
-			d.Extra = []Field{{Name: "cf10", Type: "select", Label: "City", Required: true, CD: true, Options: []string{"Moscow & region", "Kazan"}}}
+			d.Extra = []Field{{Name: "cf10", Type: "select", Label: "City", Required: true, CD: true, Options: []Choice{
+				{"1", "Moscow"}, {"3", "Kazan"}, {"msk & region", "Moscow & region"},
+			}}}
 		}),
 		make1(DirectionCrypto, func(d *Direction) {
 			d.GiveID, d.GiveTitle, d.GiveCode, d.GivePlaces = "3", "Bitcoin BTC", "BTC", 8
@@ -89,8 +100,10 @@ func defaultDirections() []Direction {
 
 // sums are the amounts of an exchange.
 type sums struct {
-	give, giveCom, get, getCom string
-	changed                    bool
+	give, get       string
+	giveDC          string // with the site's fee, without the payment system's: what a bid tells
+	giveCom, getCom string // with all fees
+	changed         bool
 }
 
 func rat(text string) *big.Rat {
@@ -113,7 +126,8 @@ func share(fee string, sign int64) *big.Rat {
 // calc computes all sums from the one that an action names. What lies outside
 // of the bounds is moved to them.
 func (d *Direction) calc(amount string, action int) sums {
-	a, on, off := rat(amount), share(d.GiveFee, 1), share(d.GetFee, -1)
+	a, site, off := rat(amount), share(d.GiveFee, 1), share(d.GetFee, -1)
+	on := new(big.Rat).Mul(site, share(d.PayFee, 1))
 	give := new(big.Rat)
 	switch action {
 	case 2:
@@ -130,8 +144,9 @@ func (d *Direction) calc(amount string, action int) sums {
 	get := new(big.Rat)
 	get.Quo(get.Mul(give, rat(d.CourseGet)), rat(d.CourseGive))
 	out := sums{
-		give: give.FloatString(d.GivePlaces), giveCom: new(big.Rat).Mul(give, on).FloatString(d.GivePlaces),
-		get: get.FloatString(d.GetPlaces), getCom: new(big.Rat).Mul(get, off).FloatString(d.GetPlaces),
+		give: give.FloatString(d.GivePlaces), giveDC: new(big.Rat).Mul(give, site).FloatString(d.GivePlaces),
+		giveCom: new(big.Rat).Mul(give, on).FloatString(d.GivePlaces),
+		get:     get.FloatString(d.GetPlaces), getCom: new(big.Rat).Mul(get, off).FloatString(d.GetPlaces),
 		changed: asked.Cmp(give) != 0,
 	}
 	return out

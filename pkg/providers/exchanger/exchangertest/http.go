@@ -9,11 +9,9 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/beltline-io/beltline/pkg/money"
-	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // Path is where the methods are.
@@ -99,6 +97,9 @@ func (s *Shop) wait(d time.Duration) {
 	}
 }
 
+// siteClosed is what a site says of its maintenance: a text of its owner's.
+const siteClosed = "<p>We change the rates. Back at <b>12:00</b></p>"
+
 // gate is passed before any method. It writes its errors as numbers.
 func (s *Shop) gate(name string, r *http.Request) (reply, bool) {
 	s.mu.Lock()
@@ -114,7 +115,7 @@ func (s *Shop) gate(name string, r *http.Request) (reply, bool) {
 	case s.maintenance && slices.Contains(lists, name):
 		return gate("1", "Maintenance"), false
 	case s.maintenance:
-		return bad("2", "<b>Maintenance</b>: try again later"), false
+		return bad("2", siteClosed), false
 	}
 	return reply{}, true
 }
@@ -181,12 +182,8 @@ func (s *Shop) fields(list []Field) string {
 	var out []string
 	named := &object{}
 	for i, f := range list {
-		options := []string{}
-		for _, o := range f.Options {
-			options = append(options, quote(o))
-		}
 		v := (&object{}).texts("name", f.Name, "type", f.Type, "label", f.Label, "req", bit(f.Required), "tooltip", "").
-			raw("options", array(options)).raw("cd", bit(f.CD)).String()
+			raw("options", optionsOf(f)).raw("cd", bit(f.CD)).String()
 		out = append(out, v)
 		named.raw(fmt.Sprint(i*3), v)
 	}
@@ -194,6 +191,21 @@ func (s *Shop) fields(list []Field) string {
 		return named.String()
 	}
 	return array(out)
+}
+
+// optionsOf writes options as PHP does an array: without keys if these are just
+// the places, else as an object.
+func optionsOf(f Field) string {
+	byKey, labels, places := &object{}, []string{}, true
+	for i, c := range f.Options {
+		byKey.text(c.Key, c.Label)
+		labels = append(labels, quote(c.Label))
+		places = places && c.Key == strconv.Itoa(i)
+	}
+	if places {
+		return array(labels)
+	}
+	return byKey.String()
 }
 
 func (s *Shop) calc(_ context.Context, p params) reply {
@@ -206,7 +218,7 @@ func (s *Shop) calc(_ context.Context, p params) reply {
 		amount = firstOf(strings.ReplaceAll(d.MinGive, "no", ""), "1")
 	}
 	for _, f := range d.fields() {
-		if f.CD && len(f.Options) > 0 && !slices.Contains(f.Options, cd[f.Name]) {
+		if f.CD && len(f.Options) > 0 && !f.takes(cd[f.Name]) {
 			return bad("1", "Direction not found") // no rate for such a value
 		}
 	}
@@ -270,7 +282,7 @@ func (s *Shop) createBid(ctx context.Context, p params) reply {
 		return invalidBid("Error! Check the form<br />Some fields are wrong", faults)
 	}
 	v := d.calc(amount, act)
-	b.direction, b.life, b.AmountGive, b.AmountGet = d, d.Life, v.giveCom, v.getCom
+	b.direction, b.life, b.AmountGive, b.AmountGet = d, d.Life, v.giveDC, v.getCom
 	s.open(b)
 	s.commit(ctx, b)
 	answer := good(s.show(b, true))
@@ -287,6 +299,8 @@ func (s *Shop) faultsOf(d *Direction, b *bid, amount string, act int) map[string
 	for _, f := range d.fields() {
 		if f.Required && values[f.Name] == "" {
 			faults[f.Name] = "<b>" + f.Name + "</b> is required"
+		} else if values[f.Name] != "" && len(f.Options) > 0 && !f.takes(values[f.Name]) {
+			faults[f.Name] = "<b>" + f.Name + "</b> has no such option"
 		}
 	}
 	switch {
@@ -347,31 +361,4 @@ func (s *Shop) move(b *bid, to string, way func(*Direction) string, from ...stri
 		s.enter(b, to)
 	}
 	return good(quote(b.Status))
-}
-
-func (s *Shop) partnerInfo(context.Context, params) reply {
-	var list []string
-	for _, m := range payoutMethods {
-		list = append(list, (&object{}).texts("id", m[0], "title", m[1], "comission", "<i>0</i>", "amount", s.balance.Fixed(2)).String())
-	}
-	return fine((&object{}).texts("partner_id", "7", "balance", s.balance.Fixed(2), "min_payout", s.minPayout.String()).raw("items", array(list)).String())
-}
-
-func (s *Shop) addPayout(ctx context.Context, p params) reply {
-	method, account := p.get("method_id"), strings.TrimSpace(p.get("account"))
-	known := slices.ContainsFunc(payoutMethods, func(m [2]string) bool { return m[0] == method })
-	switch {
-	case p.strange() != "":
-		return reply{}
-	case !known:
-		return bad("3", "Error! No such method")
-	case account == "":
-		return bad("3", "Error! No account")
-	case s.balance.Sign() <= 0, s.balance.Cmp(s.minPayout) < 0:
-		return bad("3", "Error! Less than the least payout")
-	}
-	made := s.enterPayout(method, account, s.balance.Fixed(2), 0)
-	s.balance = money.Decimal{}
-	s.door.Commit(ctx, providertest.Entry{OrderKey: account, ID: decimalID(made.ID), Amount: made.Amount, Currency: "USD"})
-	return good((&object{}).raw("payout_id", decimalID(made.ID)).String())
 }

@@ -118,15 +118,15 @@ func TestShop_ABidIsThereBeforeItsAnswer(t *testing.T) {
 func TestShop_PaysOutAllThatWasEarnedOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	for form, text := range map[string]string{"method_id=9&account=x": "No such method", "method_id=2": "No account"} {
+	for form, text := range map[string]string{"method_id=9&account=x": "No such method", "method_id=2": "Invalid wallet account"} {
 		if got := s.post("add_partner_payout", form); !strings.Contains(got, text) {
 			t.Errorf("%s: %s", form, got)
 		}
 	}
-	if got := s.post("add_partner_payout", "method_id=2&account=x"); got != `{"error":"0","error_text":"","data":{"payout_id":57}}` {
+	if got := s.post("add_partner_payout", "method_id=2&account=x"); got != `{"error":0,"error_text":"","data":{"payout_id":57}}` {
 		t.Error(got)
 	}
-	if got := s.post("add_partner_payout", "method_id=2&account=x"); !strings.Contains(got, `"error":"3"`) || s.Balance().Sign() != 0 {
+	if got := s.post("add_partner_payout", "method_id=2&account=x"); !strings.HasPrefix(got, `{"error":1,"error_text":"Error! Less`) || s.Balance().Sign() != 0 {
 		t.Errorf("%s, balance %s", got, s.Balance())
 	}
 	s.AddPayout("1", "y", "1.00", 1)

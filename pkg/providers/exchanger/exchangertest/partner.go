@@ -2,7 +2,12 @@ package exchangertest
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/beltline-io/beltline/pkg/money"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // The methods of payout of a new shop.
@@ -25,6 +30,9 @@ func (s *Shop) partnerPayouts(_ context.Context, p params) reply {
 	from, to, limit, id := p.number("start_time"), p.number("end_time"), int(p.number("limit")), p.get("id")
 	if limit <= 0 {
 		limit = 100
+	}
+	if s.noPartners {
+		return bad("1", noProgram)
 	}
 	var list []string
 	for i := len(s.payouts) - 1; i >= 0 && len(list) < limit; i-- {
@@ -62,4 +70,40 @@ func (s *Shop) partnerExchanges(_ context.Context, p params) reply {
 		list = append(list, line[:len(line)-1]+`,"accrued":"`+bit(b.Status == "success")+`","partner_reward":"0.5"}`)
 	}
 	return fine(items(list))
+}
+
+const noProgram = "no active partner program"
+
+func (s *Shop) partnerInfo(context.Context, params) reply {
+	if s.noPartners {
+		return bad("1", noProgram)
+	}
+	var list []string
+	for _, m := range payoutMethods {
+		list = append(list, (&object{}).texts("id", m[0], "title", m[1], "comission", "<i>0</i>", "amount", s.balance.Fixed(2)).String())
+	}
+	return fine((&object{}).texts("partner_id", "7", "balance", s.balance.Fixed(2), "min_payout", s.minPayout.String()).raw("items", array(list)).String())
+}
+
+func (s *Shop) addPayout(ctx context.Context, p params) reply {
+	method, account := p.get("method_id"), strings.TrimSpace(p.get("account"))
+	known := slices.ContainsFunc(payoutMethods, func(m [2]string) bool { return m[0] == method })
+	switch {
+	case p.strange() != "":
+		return reply{}
+	case s.noPartners:
+		return gate("1", noProgram)
+	case s.payoutsOff != nil:
+		return gate("1", *s.payoutsOff)
+	case !known:
+		return gate("1", "Error! No such method")
+	case account == "":
+		return gate("1", "Error! Invalid wallet account")
+	case s.balance.Sign() <= 0, s.balance.Cmp(s.minPayout) < 0:
+		return gate("1", "Error! Less than the least payout")
+	}
+	made := s.enterPayout(method, account, s.balance.Fixed(2), 0)
+	s.balance = money.Decimal{}
+	s.door.Commit(ctx, providertest.Entry{OrderKey: account, ID: decimalID(made.ID), Amount: made.Amount, Currency: "USD"})
+	return fine((&object{}).raw("payout_id", decimalID(made.ID)).String())
 }

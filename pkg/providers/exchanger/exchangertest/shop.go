@@ -22,7 +22,7 @@ type Bid struct {
 	DirectionID               string
 	Account1, Account2        string
 	Fields                    map[string]string
-	AmountGive, AmountGet     string // with fees
+	AmountGive, AmountGet     string // with the fees, but for that of the payment system given
 	CurrencyGive, CurrencyGet string
 	Status                    string
 	History                   []string
@@ -55,6 +55,8 @@ type Shop struct {
 	apiOff      bool
 	ipBlocked   bool
 	refusing    map[string]string // error_fields of every create_bid
+	payoutsOff  *string           // error_text of every add_partner_payout
+	noPartners  bool              // there is no partner program
 	door        *providertest.Door
 
 	life      context.Context // ends the callbacks
@@ -153,6 +155,16 @@ func (s *Shop) Refuse(fields map[string]string) {
 	defer s.mu.Unlock()
 	s.refusing = fields
 }
+
+// RefusePayouts makes every add_partner_payout fail with this text; nil ends it.
+func (s *Shop) RefusePayouts(text *string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.payoutsOff = text
+}
+
+// SetPartnerProgram ends the site's partner program, or begins it again.
+func (s *Shop) SetPartnerProgram(on bool) { s.set(&s.noPartners, !on) }
 
 // SetBalance sets what the partner has earned, in USD.
 func (s *Shop) SetBalance(amount string) {

@@ -191,7 +191,7 @@ func TestShop_TheGateAnswersBeforeAnyMethod(t *testing.T) {
 	if got := s.post("test", ""); got != `{"error":1,"error_text":"Maintenance","data":[]}` {
 		t.Error(got)
 	}
-	if got := s.post("create_bid", card); !strings.HasPrefix(got, `{"error":"2","error_text":"`) || !strings.Contains(got, "Maintenance") {
+	if got := s.post("create_bid", card); !strings.HasPrefix(got, `{"error":"2","error_text":"`) || !strings.Contains(got, "12:00") {
 		t.Error(got)
 	}
 	s.SetIPBlocked(true)

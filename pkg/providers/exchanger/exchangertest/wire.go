@@ -2,12 +2,15 @@ package exchangertest
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 const maxBody = 64 << 10
@@ -83,12 +86,25 @@ func (o *object) texts(pairs ...string) *object {
 
 func (o *object) String() string { return "{" + o.b.String() + "}" }
 
+// quote writes a text as PHP does: in ASCII.
 func quote(s string) string {
 	b, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a string always marshals
 	}
-	return string(b)
+	var out strings.Builder
+	for _, r := range string(b) {
+		switch {
+		case r < utf8.RuneSelf:
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
 }
 
 func array(list []string) string { return "[" + strings.Join(list, ",") + "]" }
