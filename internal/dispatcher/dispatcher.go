@@ -66,6 +66,8 @@ type Options struct {
 	HandleFor time.Duration
 	// DrainFor bounds how long Run waits for messages in hand [10s].
 	DrainFor time.Duration
+	// Fence is asked before upstream is told that an order was not bought [none].
+	Fence Fence
 	// Now is the clock [the system's].
 	Now func() time.Time
 	// Registerer takes the metrics; nil for none.
@@ -94,6 +96,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Fence == nil {
+		o.Fence = noFence{}
+	}
 	return o
 }
 
@@ -101,6 +106,7 @@ func (o Options) withDefaults() Options {
 // are seconds, because each delayed message holds a place in the consumer.
 type pace struct {
 	placing  time.Duration // a cancel that waits for an outcome
+	doubt    time.Duration // the longest step of a request that waits until the ledger is believed
 	trouble  time.Duration // NATS did not do what was asked
 	room     time.Duration // the ledger is full
 	unknown  time.Duration // the longest step between looks for an unknown order
@@ -108,7 +114,7 @@ type pace struct {
 }
 
 var usualPace = pace{
-	placing: time.Second, trouble: 2 * time.Second, room: 5 * time.Second,
+	placing: time.Second, doubt: 10 * time.Second, trouble: 2 * time.Second, room: 5 * time.Second,
 	unknown: 5 * time.Second, pressure: time.Second,
 }
 

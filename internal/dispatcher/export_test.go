@@ -8,7 +8,7 @@ import (
 // Hurry shortens the waits that are seconds in production.
 func (d *Dispatcher) Hurry() {
 	d.pace = pace{
-		placing: 20 * time.Millisecond, trouble: 20 * time.Millisecond, room: 50 * time.Millisecond,
+		placing: 20 * time.Millisecond, doubt: 20 * time.Millisecond, trouble: 20 * time.Millisecond, room: 50 * time.Millisecond,
 		unknown: 20 * time.Millisecond, pressure: 20 * time.Millisecond,
 	}
 }

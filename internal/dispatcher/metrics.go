@@ -15,7 +15,7 @@ const (
 	resultRejected  = "rejected"
 	resultDuplicate = "duplicate" // known already: no effect
 	resultAsked     = "asked"     // the provider is asked to cancel or confirm
-	resultWaiting   = "waiting"   // kept until the outcome of a request
+	resultWaiting   = "waiting"   // kept until the outcome of a request, or until the ledger is believed
 	resultUnknown   = "unknown"   // kept until the order appears
 	resultNoRoom    = "no_room"   // kept until the ledger has room
 	resultTrouble   = "trouble"   // kept because something did not answer

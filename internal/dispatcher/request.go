@@ -62,6 +62,11 @@ func (d *Dispatcher) grant(ctx context.Context, r request, w wish) fate {
 		} else if err != nil {
 			return d.trouble(r, w.id, err, "an order was not read")
 		}
+		if doubt, err := d.inDoubt(ctx, r, last); err != nil {
+			return d.trouble(r, w.id, err, "an order was not read")
+		} else if doubt {
+			return later(growing(d.pace.doubt, r), resultWaiting)
+		}
 		event, verdict := order.Apply(last.Event, order.Change{
 			Input: w.input, At: d.o.Now(), Origin: r.origin(), Evidence: w.evidence,
 		})
@@ -129,6 +134,11 @@ func (d *Dispatcher) unknown(ctx context.Context, r request, w wish) fate {
 		return d.bury(ctx, r, messages.ReasonUnknownOrder, "no such order", w.id)
 	}
 	// The submit is usually a moment behind, so the first looks come quickly.
-	step := d.pace.unknown >> max(0, 5-int(min(r.deliveries, 5))) //nolint:gosec // at most 5
-	return later(max(step, time.Millisecond), resultUnknown)
+	return later(growing(d.pace.unknown, r), resultUnknown)
+}
+
+// growing is the time until the next look: longer each time, up to longest.
+func growing(longest time.Duration, r request) time.Duration {
+	step := longest >> max(0, 5-int(min(r.deliveries, 5))) //nolint:gosec // at most 5
+	return max(step, time.Millisecond)
 }

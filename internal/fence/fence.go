@@ -202,15 +202,6 @@ func (f *Fence) Halted() context.Context {
 	return f.halted
 }
 
-// Held reports whether an order whose last event stands at seq may have been
-// placed by what the ledger has lost, as the operator who cleared it said.
-func (f *Fence) Held(seq uint64) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := f.state.Cleared
-	return c != nil && c.HoldWaiting && seq <= c.Seq
-}
-
 // State is what is known of the fence.
 func (f *Fence) State() State {
 	f.mu.Lock()

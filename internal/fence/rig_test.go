@@ -218,9 +218,12 @@ func (g *gate) InProcessConn() (net.Conn, error) {
 }
 
 // fenced runs a worker with a fence.
-func (r *rig) fenced(p messages.Provider, name string) *node { return r.run(p, name, true) }
+func (r *rig) fenced(p messages.Provider, name string, edits ...func(*worker.Options, *providers.Provider)) *node {
+	r.t.Helper()
+	return r.run(p, name, true, edits...)
+}
 
-func (r *rig) run(p messages.Provider, name string, fenced bool) *node {
+func (r *rig) run(p messages.Provider, name string, fenced bool, edits ...func(*worker.Options, *providers.Provider)) *node {
 	r.t.Helper()
 	g := &gate{srv: r.srv}
 	nc := r.srv.Conn(r.t, nats.InProcessServer(g))
@@ -241,7 +244,11 @@ func (r *rig) run(p messages.Provider, name string, fenced bool) *node {
 	if fenced {
 		books, o.Fence = f.Around(l), f
 	}
-	w, err := worker.New(js, books, queue.New(js), r.shop(p), providertest.Unlimited{}, o)
+	shop := r.shop(p)
+	for _, edit := range edits {
+		edit(&o, &shop)
+	}
+	w, err := worker.New(js, books, queue.New(js), shop, providertest.Unlimited{}, o)
 	if err != nil {
 		r.t.Fatal(err)
 	}

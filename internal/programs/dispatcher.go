@@ -47,11 +47,12 @@ func runDispatcher(ctx context.Context, rt *app.Runtime, c *dispatcherConfig) er
 	for _, p := range settings.Providers {
 		ackWait = max(ackWait, p.AckWait)
 	}
-	// A dispatcher buys nothing, but it remembers too what the ledger has held.
+	// A dispatcher buys nothing, but it remembers too what the ledger has held, and
+	// cancels nothing that may have been bought.
 	guard := fence.New(rt.Conn, rt.JS, fence.Options{Instance: rt.Instance, Log: rt.Log, Registerer: rt.Metrics})
 	d := dispatcher.New(rt.Conn, rt.JS, guard.Around(l), queue.New(rt.JS), dispatcher.Options{
 		Instance: rt.Instance, Log: rt.Log, MaxInFlight: c.MaxInFlight, PlaceBacklogMax: c.Dispatching.PlaceBacklogMax,
-		Times: times(c.Times), AckWait: ackWait, DrainFor: c.HTTP.DrainTimeout, Registerer: rt.Metrics,
+		Times: times(c.Times), AckWait: ackWait, DrainFor: c.HTTP.DrainTimeout, Registerer: rt.Metrics, Fence: guard,
 	})
 	go guard.Run(ctx)
 	go follow(ctx, ready, d.Ready)

@@ -155,7 +155,7 @@ func (t *task) goOn(ctx context.Context) error {
 	defer t.span.End()
 	t.log = telemetry.Logger(ctx, t.log)
 	if t.stay.tooOften {
-		return t.giveUp(ctx)
+		return t.setAside(ctx)
 	}
 	before := t.entry.Seq
 	err := t.advance(ctx)

@@ -19,6 +19,9 @@ import (
 // place brings an accepted or retrying order to its provider. All that can be
 // known is found out before the intent; after it there is only the call.
 func (t *task) place(ctx context.Context) error {
+	if done, err := t.fenced(ctx); done || err != nil {
+		return err
+	}
 	if done, err := t.tooEarlyOrLate(ctx); done || err != nil {
 		return err
 	}
@@ -27,9 +30,6 @@ func (t *task) place(ctx context.Context) error {
 	}
 	if !t.mayPlace() {
 		return &errLater{t.fencePause(), "the lane or the fence is closed"}
-	}
-	if held, err := t.heldBack(ctx); held || err != nil {
-		return err
 	}
 	// Before the plan: it notes what there was before this order.
 	if err := t.takeTurn(ctx); err != nil {
@@ -47,6 +47,9 @@ func (t *task) place(ctx context.Context) error {
 		return err
 	}
 	// Waiting for the permit may have taken long.
+	if done, err := t.fenced(ctx); done || err != nil {
+		return err
+	}
 	if done, err := t.tooEarlyOrLate(ctx); done || err != nil {
 		return err
 	}
@@ -186,6 +189,9 @@ func (t *task) askToPrepare(ctx context.Context) (plan providers.Plan, err error
 func (t *task) notPlaced(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return cause // we are stopping: the command comes back
+	}
+	if done, err := t.fenced(ctx); done || err != nil {
+		return err
 	}
 	e := providers.AsError(cause)
 	c := prepared(cause)

@@ -165,9 +165,16 @@ func (a absence) again(now time.Time, attempt int) absence {
 
 // repeat sends an unanswered request again, under the same reference and with
 // the same plan. It is a purchase like the first: a permit, an intent, a call.
-// What must not be sent again by itself is the operator's.
+// What must not be sent again by itself is the operator's, and so is what the
+// ledger may have forgotten to be bought: under another reference, perhaps.
 func (t *task) repeat(ctx context.Context, plan providers.Plan, told map[string]any) error {
 	if t.entry.Event.Kind.ReferenceField() == "" || t.expired(t.now()) {
+		return t.askOperator(ctx, plan, told)
+	}
+	if held, err := t.held(ctx); held || err != nil {
+		if err != nil {
+			return err
+		}
 		return t.askOperator(ctx, plan, told)
 	}
 	wait := func() error {

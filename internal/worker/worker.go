@@ -26,6 +26,7 @@ type Ledger interface {
 	Append(ctx context.Context, e *messages.Event, expected uint64) (uint64, error)
 	Last(ctx context.Context, tenant, orderID string) (*ledger.Entry, error)
 	At(ctx context.Context, seq uint64) (*ledger.Entry, error)
+	History(ctx context.Context, tenant, orderID string) ([]ledger.Entry, error)
 	NextOf(ctx context.Context, seq uint64, p messages.Provider, typ messages.Type) (*ledger.Entry, error)
 }
 
@@ -45,9 +46,9 @@ type Fence interface {
 	Wait(ctx context.Context) bool
 	// Halted returns a context that ends when buying is stopped.
 	Halted() context.Context
-	// Held reports whether what waits at seq may have been placed by what the
-	// ledger has lost.
-	Held(seq uint64) bool
+	// Held reports whether an order, by its last event, may have been bought by
+	// what the ledger has lost. It calls history only where that event cannot tell.
+	Held(last *ledger.Entry, history func() ([]ledger.Entry, error)) (bool, error)
 	// Surprised is told of a provider that knows what the ledger does not.
 	Surprised(ctx context.Context, told string)
 }

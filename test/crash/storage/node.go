@@ -127,11 +127,15 @@ func (n *node) die() {
 
 func (t *trial) dispatcher(ctx context.Context, name string) error {
 	_, err := t.start(ctx, name, func(n *node, js jetstream.JetStream, b books) (program, error) {
-		d := dispatcher.New(n.nc, js, b, queue.New(js), dispatcher.Options{
+		o := dispatcher.Options{
 			Instance: name, Log: t.log.With().Str("instance", name).Logger(), Times: times(), AckWait: ackWait,
 			SweepEvery: 300 * time.Millisecond, LeaseFor: 2 * time.Second, HandleFor: 5 * time.Second, DrainFor: 500 * time.Millisecond,
 			UnknownFor: 5 * time.Second,
-		})
+		}
+		if n.fence != nil {
+			o.Fence = n.fence
+		}
+		d := dispatcher.New(n.nc, js, b, queue.New(js), o)
 		return d.Run, nil
 	})
 	return err
