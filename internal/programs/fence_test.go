@@ -100,7 +100,7 @@ func TestFence_AStoppedWorkerSaysSoWhereItIsLookedFor(t *testing.T) {
 	for _, name := range []string{"NATS_URL", "EVENTS_MAX_BYTES", "ORDERS_MAX_BYTES", "DLQ_MAX_BYTES"} {
 		dispatcher[name] = env[name]
 	}
-	start(t, programs.Dispatcher(), dispatcher)
+	_, door := start(t, programs.Dispatcher(), dispatcher)
 	log, addr := start(t, programs.BalanceSteam(), env)
 
 	js := srv.JS(t)
@@ -118,6 +118,17 @@ func TestFence_AStoppedWorkerSaysSoWhereItIsLookedFor(t *testing.T) {
 	if _, err := js.Publish(t.Context(), messages.OrderSubject("acme", messages.SubmitRequest), []byte(order)); err != nil {
 		t.Fatal(err)
 	}
+	// What was accepted before may have been bought, so nobody cancels it.
+	for request, body := range map[messages.Request]string{
+		messages.SubmitRequest: strings.NewReplacer(`"b"`, `"c"`, "gordon", "alyx").Replace(order), messages.CancelRequest: `{"v":1,"id":"c"}`,
+	} {
+		if _, err := js.Publish(t.Context(), messages.OrderSubject("acme", request), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the cancel to be kept", func() bool {
+		return strings.Contains(page(t, door, "/metrics"), `beltline_dispatcher_messages_total{result="waiting"}`)
+	})
 	if _, err := fence.Clear(t.Context(), js, "ada", "compared the books", false); err != nil {
 		t.Fatal(err)
 	}
