@@ -11,6 +11,9 @@
 //     ledger's compare-and-set, never by a Msg-Id or a delivery count.
 //   - The same content again has no effect; other content under a used id
 //     changes nothing and becomes a dead letter.
+//   - Nobody is told that an order was not bought while the ledger is in doubt:
+//     requests for what waits are kept until it is believed again, and a worker has
+//     said what is to become of what may have been bought.
 //   - When the workers or the ledger cannot take more, it stops taking orders,
 //     so that the pressure reaches upstream. Cancels and confirmations go on.
 //   - Every unfinished order with nothing in the queue is found and driven

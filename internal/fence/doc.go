@@ -10,6 +10,8 @@
 //     connection was lost until the ledger was compared anew.
 //   - What one process finds, all are told, by the key fence.events in the bucket.
 //     It stays so over restarts, until a person clears it with a name and a reason.
+//   - What waited in the ledger when that person cleared it is held, whatever is
+//     noted of it afterwards, unless the person says that nothing of it was bought.
 //   - A question costs no request. The ledger is looked at about once a second,
 //     by each process, whatever the number of orders.
 //   - A leader that has not caught up, a restart, an order that was erased, and a
@@ -20,5 +22,6 @@
 // what was bought must still be recorded. What nobody remembers it cannot see:
 // the ledger, the bucket and all processes that knew better, lost at once.
 //
-// Programs and `beltline doctor` import it; the worker knows it by an interface.
+// Programs and `beltline doctor` import it; workers and dispatchers know it by an
+// interface.
 package fence

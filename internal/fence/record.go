@@ -52,8 +52,7 @@ type Clearing struct {
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 	// Seq is the end of the ledger at that time. What waits before it may have been
-	// placed by the part that was lost; HoldWaiting says that orders which no
-	// provider could tell from a first request are to be asked about.
+	// placed by the part that was lost; HoldWaiting says that it is to be asked about.
 	Seq         uint64 `json:"seq"`
 	HoldWaiting bool   `json:"hold_waiting"`
 }
@@ -166,9 +165,8 @@ func Inspect(ctx context.Context, js jetstream.JetStream) (r Report, finding str
 var ErrNotTripped = errors.New("buying is not stopped")
 
 // Clear takes the ledger as it is for the truth, and lets buying go on. What
-// waits in it may have been bought by the part that was lost: with holdWaiting,
-// orders that their provider could not tell from a first request go to the
-// operator instead of being placed.
+// waits in it may have been bought by the part that was lost: with holdWaiting it
+// is looked up at its provider, or goes to the operator, instead of being placed.
 func Clear(ctx context.Context, js jetstream.JetStream, by, reason string, holdWaiting bool) (State, error) {
 	kv, err := js.KeyValue(ctx, messages.Bucket)
 	if err != nil {

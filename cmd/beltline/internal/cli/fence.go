@@ -22,7 +22,7 @@ type clearCommand struct {
 	Connection connection `embed:""`
 	By         string     `name:"by" placeholder:"NAME" help:"Who decides; required, and kept."`
 	Reason     string     `name:"reason" placeholder:"TEXT" help:"Why it is safe; required, and kept."`
-	Release    bool       `name:"release" help:"Place waiting orders of shops without a key too, instead of asking an operator about each: nothing that waits was bought by what the ledger has lost."`
+	Release    bool       `name:"release" help:"Place waiting orders, instead of asking the shop or an operator about each: nothing that waits was bought by what the ledger has lost."`
 }
 
 // longest bounds what is kept of a decision.
@@ -32,8 +32,9 @@ const longest = 500
 func (*clearCommand) Help() string {
 	return "The fence stops all buying when the ledger is older than it is remembered, or another one, or when a provider knows " +
 		"an order that it does not. What the ledger has lost may have been bought. `beltline doctor` says what was found.\n\n" +
-		"Orders that wait in the ledger now and whose shop takes no key of ours (BalanceSteam, partner payouts) become `unresolved` " +
-		"and are an operator's, unless --release is given. At all other shops the key stops a second purchase.\n\n" +
+		"Orders that wait in the ledger now, or were about to be sent, become `unresolved`, unless --release is given. A shop that can be asked " +
+		"by our reference is asked; what it does not know, and all other orders, are an operator's. A key does not show " +
+		"what was bought under another.\n\n" +
 		"Exit codes: 0 cleared, 1 buying was not stopped or the server was not reached, 2 wrong usage.\n\n" +
 		"Example:\n\n  beltline fence clear --by ada --reason 'restored the copy of noon, compared the shops by hand'"
 }
