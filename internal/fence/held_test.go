@@ -14,6 +14,7 @@ import (
 
 	"github.com/beltline-io/beltline/internal/dispatcher"
 	"github.com/beltline-io/beltline/internal/fence"
+	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/internal/queue"
 	"github.com/beltline-io/beltline/internal/worker"
@@ -366,5 +367,17 @@ func TestFence_AShopThatKnowsWhatWasHeldAndIsPlacedAgainIsNoNewAlarm(t *testing.
 	r.sound(w)
 	if r.sold() != 1 {
 		t.Errorf("%s: sold %d times", r.path("k-1"), r.sold())
+	}
+}
+
+func TestHeld_ReadsNoHistoryWhereNothingWasCleared(t *testing.T) {
+	t.Parallel()
+	f := fence.New(nil, nil, fence.Options{})
+	for _, typ := range messages.Types() {
+		last := &ledger.Entry{Seq: 7, Event: &messages.Event{Type: typ, State: messages.Accepted}}
+		held, err := f.Held(last, func() ([]ledger.Entry, error) { t.Errorf("%s: history was read", typ); return nil, nil })
+		if held || err != nil {
+			t.Errorf("%s: %t, %v", typ, held, err)
+		}
 	}
 }

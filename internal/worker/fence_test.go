@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/beltline-io/beltline/internal/ledger"
+	"github.com/beltline-io/beltline/internal/ratelimit"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
 	"github.com/beltline-io/beltline/pkg/providers/providertest"
@@ -191,6 +193,51 @@ func TestFence_WhatWasHeldIsLookedUpWhereTheShopCanBeAskedAndNeverSentAgain(t *t
 				t.Errorf("first: needs_operator %v, %+v", held.NeedsOperator, held.Error)
 			}
 			c.sentAre()
+		})
+	}
+}
+
+// slow grants each permit after something else has happened.
+type slow struct {
+	providertest.Unlimited
+	meanwhile func()
+	asked     chan struct{}
+}
+
+func (l *slow) Take(ctx context.Context, use ratelimit.Use) (ratelimit.Permit, error) {
+	if use == ratelimit.ForPlace {
+		l.meanwhile()
+		defer close(l.asked)
+	}
+	return l.Unlimited.Take(ctx, use)
+}
+
+func TestFence_WhatExpiresWhileItWaitsForItsPermitIsNotCalledExpiredOnceBuyingIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		stop bool
+		path string
+	}{"stopped meanwhile": {true, "accepted"}, "allowed": {false, "accepted expired"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, g := newBench(t), newGuard(t)
+			var ahead atomic.Int64
+			l := &slow{asked: make(chan struct{}), meanwhile: func() {
+				ahead.Store(int64(2 * time.Hour))
+				if tc.stop {
+					g.stop()
+				}
+			}}
+			o := b.options(messages.GamesDrop, "w1")
+			o.Fence = g
+			o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			stop := b.workWith(newShop(), o, l)
+			b.submitUntil("o1", time.Now().Add(time.Hour))
+			signal(t, l.asked)
+			stop()
+			if got := b.path("o1"); got != tc.path {
+				t.Errorf("%s, want %s", got, tc.path)
+			}
 		})
 	}
 }
