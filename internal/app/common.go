@@ -1,10 +1,8 @@
 package app
 
 import (
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +51,11 @@ func (n *NATS) Check(f *Faults) {
 			}
 		}
 	}
+	if n.Context != "" {
+		if err := loadContext(n.Context); err != nil {
+			f.Add("NATS_CONTEXT", "cannot be used: %s", cause(err))
+		}
+	}
 	if n.Creds != "" {
 		if file, err := os.Open(n.Creds); err != nil {
 			f.Add("NATS_CREDS", "cannot be read: %s", cause(err))
@@ -89,10 +92,7 @@ type HTTP struct {
 
 // Check applies the rules of the section.
 func (h *HTTP) Check(f *Faults) {
-	_, port, err := net.SplitHostPort(h.Addr)
-	if n, pErr := strconv.ParseUint(port, 10, 16); err != nil || pErr != nil || n > 65535 {
-		f.Add("HTTP_ADDR", "is not an address like 127.0.0.1:8080")
-	}
+	f.address("HTTP_ADDR", h.Addr)
 	if h.DrainTimeout <= 0 {
 		f.Add("DRAIN_TIMEOUT", "must be longer than 0")
 	}
@@ -159,6 +159,9 @@ func (w *Webhooks) Check(f *Faults) {
 		if wanted && gone {
 			f.Add(name, "is required where another WEBHOOK_ variable is set")
 		}
+	}
+	if w.Addr != "" {
+		f.address("WEBHOOK_ADDR", w.Addr)
 	}
 }
 

@@ -2,7 +2,9 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -71,6 +73,17 @@ func (f *Faults) unreadable(name, format string, args ...any) {
 		f.broken = make(map[string]bool)
 	}
 	f.broken[name] = true
+}
+
+// address notes an address that nothing can listen on.
+func (f *Faults) address(name, addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		f.Add(name, "is not an address like 127.0.0.1:8080")
+	}
 }
 
 // Given reports whether the variable was set by flag, environment or file, and
