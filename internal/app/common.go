@@ -44,13 +44,7 @@ type NATS struct {
 
 // Check applies the rules of the section.
 func (n *NATS) Check(f *Faults) {
-	if n.Context != "" {
-		for _, other := range []string{"NATS_URL", "NATS_CREDS"} {
-			if f.Given(other) {
-				f.Add(other, "is set together with NATS_CONTEXT, which holds it already; set one of them")
-			}
-		}
-	}
+	n.choose(f)
 	if n.Context != "" {
 		if err := loadContext(n.Context); err != nil {
 			f.Add("NATS_CONTEXT", "cannot be used: %s", cause(err))
@@ -65,6 +59,34 @@ func (n *NATS) Check(f *Faults) {
 	}
 	if n.Replicas < 1 || n.Replicas > 5 {
 		f.Add("NATS_REPLICAS", "must be between 1 and 5")
+	}
+}
+
+// choose leaves either the context or what it would stand for: what comes from
+// the stronger source.
+func (n *NATS) choose(f *Faults) {
+	context := f.given["NATS_CONTEXT"]
+	if n.Context == "" {
+		return
+	}
+	if max(f.given["NATS_URL"], f.given["NATS_CREDS"]) > context {
+		n.Context = ""
+		f.drop("NATS_CONTEXT")
+		return
+	}
+	beaten := func(other string) bool {
+		if f.given[other] == context {
+			f.Add(other, "is set together with NATS_CONTEXT, which holds it already; set one of them")
+			return false
+		}
+		f.drop(other)
+		return true
+	}
+	if beaten("NATS_URL") {
+		n.URL = Servers{}
+	}
+	if beaten("NATS_CREDS") {
+		n.Creds = ""
 	}
 }
 

@@ -90,6 +90,10 @@ func (f *Faults) address(name, addr string) {
 // is not merely the default.
 func (f *Faults) Given(name string) bool { return f.given[name] > FromDefault }
 
+// drop takes a variable for not set, because what a stronger source gives stands
+// in its place.
+func (f *Faults) drop(name string) { delete(f.given, name) }
+
 // Err returns nil, or a *[ConfigError] with everything that was noted.
 func (f *Faults) Err() error {
 	if len(f.list) == 0 {

@@ -298,16 +298,24 @@ func (l *loader) secrets(ctx *kong.Context) {
 	}
 }
 
-// fromFile fills a secret from its file. The end of the last line is not part
-// of it: nearly every way to write such a file leaves one.
+// fromFile fills a secret from its file, unless a stronger source gives the
+// secret itself. The end of the last line is not part of it: nearly every way to
+// write such a file leaves one.
 func (l *loader) fromFile(flag, twin *kong.Flag) error {
 	path := twin.Target.String()
 	if path == "" {
 		return nil
 	}
-	if l.faults.Given(l.name(flag.Value)) {
-		return fmt.Errorf("is set together with %s; set one of them", l.name(flag.Value))
+	own, file := l.name(flag.Value), l.name(twin.Value)
+	switch given := l.faults.given; {
+	case given[own] == given[file]:
+		return fmt.Errorf("is set together with %s; set one of them", own)
+	case given[own] > given[file]:
+		l.faults.drop(file)
+		twin.Target.SetString("")
+		return nil
 	}
+	l.faults.drop(own)
 	body, err := readLimited(path)
 	if err != nil {
 		return errors.New("cannot be read: " + cause(err))
