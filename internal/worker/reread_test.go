@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // forgetful is a ledger that does not tell the order's last event when it is
@@ -111,5 +114,48 @@ func TestOutcome_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
 	all, err := b.ledger.History(t.Context(), tenant, "o1")
 	if err != nil || len(all) != 1 || e.State != messages.Succeeded || e.N != 3 || len(e.Order) == 0 || s.purchases("o1") != 1 {
 		t.Errorf("%d events (%v), the last %s, %d of %s; bought %d", len(all), err, e.State, e.N, e.Order, s.purchases("o1"))
+	}
+}
+
+// gatedDesk is a desk that lets its first lookup in when the test says so.
+type gatedDesk struct {
+	*desk
+	once          sync.Once
+	entered, hold chan struct{}
+}
+
+func (g *gatedDesk) Lookup(ctx context.Context, o providers.Order) (providers.Answer, error) {
+	g.once.Do(func() { close(g.entered); <-g.hold })
+	return g.desk.Lookup(ctx, o)
+}
+
+// The owner died, so nobody ever answered the attempt: what a lookup found of it
+// was refused by the ledger as the first event of an order.
+func TestLookup_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	c.accept(deposit("o1", ""))
+	c.follow("o1", order.Change{Input: order.Claim, Intent: &order.Intent{
+		Nonce: "dead", Owner: "w0", Reference: c.first, ReferenceN: 1, LeaseUntil: time.Now().Add(-time.Second), Plan: []byte(`{}`),
+	}})
+	last, seq := c.follow("o1", order.Change{Input: order.LeaseOver, RetryAt: time.Now(), Error: &messages.Error{Class: "ambiguous", Code: "no_answer"}})
+	c.desk.refs = []string{c.first}
+	c.desk.say(1, paidUp)
+	g := &gatedDesk{desk: c.desk, entered: make(chan struct{}), hold: make(chan struct{})}
+	c.workWith(g, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
+	c.send(messages.Check, last, seq)
+	signal(t, g.entered)
+	events, err := c.js.Stream(t.Context(), messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := events.Purge(t.Context(), jetstream.WithPurgeSubject(messages.OrderEvents(tenant, "o1"))); err != nil {
+		t.Fatal(err)
+	}
+	close(g.hold)
+	e := c.becomes("o1", messages.Succeeded)
+	all, err := c.ledger.History(t.Context(), tenant, "o1")
+	if err != nil || len(all) != 1 || e.N != last.N+1 || len(e.Order) == 0 {
+		t.Errorf("%d events (%v), the last %s, %d of %s", len(all), err, e.State, e.N, e.Order)
 	}
 }
