@@ -213,7 +213,7 @@ func (t *task) load(ctx context.Context) (err error) {
 		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
 	}
 	if unreadable(err) {
-		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
+		t.entry, err = t.lastOf(ctx, firstLook, t.addr.Tenant, t.addr.OrderID)
 	}
 	if errors.Is(err, messages.ErrVersion) {
 		return t.newer(err)

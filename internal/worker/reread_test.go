@@ -31,6 +31,18 @@ func (l *forgetful) Last(ctx context.Context, tenant, orderID string) (*ledger.E
 	return l.Ledger.Last(ctx, tenant, orderID)
 }
 
+// lies has the ledger know of no order the next n times that it is asked.
+func (l *forgetful) lies(n int) {
+	var fail func(context.Context) error
+	fail = func(context.Context) error {
+		if n--; n > 0 {
+			l.next.Store(&fail)
+		}
+		return ledger.ErrNotFound
+	}
+	l.next.Store(&fail)
+}
+
 // moved is an order that was bought, and has moved on before its owner heard so:
 // the outcome has to be applied to an event that must be read first.
 func moved(t *testing.T, b *bench, s *shop, work func() (stop func())) (stop func(), answer chan struct{}) {
@@ -114,6 +126,27 @@ func TestOutcome_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
 	all, err := b.ledger.History(t.Context(), tenant, "o1")
 	if err != nil || len(all) != 1 || e.State != messages.Succeeded || e.N != 3 || len(e.Order) == 0 || s.purchases("o1") != 1 {
 		t.Errorf("%d events (%v), the last %s, %d of %s; bought %d", len(all), err, e.State, e.N, e.Order, s.purchases("o1"))
+	}
+}
+
+// No sweep brings a customer's request back, so it must not be a dead letter
+// because a server that is just closing its store knows no order.
+func TestCommand_IsNotBuriedBecauseItsOrderWasNotFoundAFewTimes(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), &counterShop{shop: newShop()}
+	s.next(step{buy: true, answer: waiting()})
+	l := &forgetful{Ledger: b.ledger}
+	o := b.options(messages.GamesDrop, "w1")
+	o.Times.PollFirst, o.Times.PollMax = time.Hour, time.Hour
+	b.workOn(l, s, o, providertest.Unlimited{})
+	b.submit(offer("o1"))
+	b.becomes("o1", messages.ActionRequired)
+	b.drained()
+	l.lies(4)
+	b.request(messages.Confirm, "o1")
+	b.becomes("o1", messages.Processing)
+	if got := s.requests(); len(got) != 1 || l.next.Load() != nil {
+		t.Errorf("asked for %v; the ledger was asked too rarely: %t", got, l.next.Load() != nil)
 	}
 }
 

@@ -51,9 +51,6 @@ func (w *withdrawals) under(nonce string) bool {
 const (
 	firstLook = 50 * time.Millisecond
 	lastLook  = time.Second
-	// looksGone is how many looks in a row must find no such order before that is
-	// believed: a server that is just closing its store knows none at all.
-	looksGone = 5
 )
 
 // withdraw takes back an intent of which nobody knows whether it was stored. It
