@@ -200,7 +200,7 @@ func (t *task) keepTurn(ctx context.Context) error {
 // nothing: no attempt, no event.
 func (t *task) awaitTurn(ctx context.Context, e *errNotOurTurn) error {
 	t.log.Info().Str(logkey.Reason, e.before).Msg("payout waits for another one to the same target")
-	now := t.o.Now()
+	now := t.now()
 	at := now.Add(min(order.Backoff(t.entry.Event, t.o.Times, now), max(longestTurn, t.o.Times.PollFirst)))
 	if end := t.order.ExpiresAt; end != nil {
 		at = earlier(at, *end)

@@ -80,7 +80,7 @@ func (t *task) revisit(ctx context.Context) error {
 // askAgain puts a callback off whose lookup was not answered. Of an order that
 // is not polled it is the only trace, so it must not be lost with one lookup.
 func (t *task) askAgain(ctx context.Context) error {
-	now, e := t.o.Now(), t.entry.Event
+	now, e := t.now(), t.entry.Event
 	received, err := time.Parse(time.RFC3339Nano, t.hint()[hintReceived])
 	if err != nil {
 		received = t.meta.Timestamp
