@@ -326,8 +326,9 @@ func (s *Sweeper) examine(ctx context.Context, x *index, it item) bool {
 		}
 		x.postpone(it, s.o.Now())
 		return false
-	case last.Seq != it.seq:
-		return false // it has moved; the index is about to hear of it
+	case last.Seq != it.seq: // it has moved
+		x.learn(it, last)
+		return false
 	}
 	if _, unfinished := order.Next(last.Event, s.o.Times, s.o.Now()); !unfinished {
 		x.drop(it) // a success that was watched for long enough
