@@ -242,10 +242,11 @@ func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Pla
 // look asks the provider what has become of a placed order, and looks again
 // later where it has not ended.
 func (t *task) look(ctx context.Context) error {
-	if _, err := t.ask(ctx); err != nil {
+	found, err := t.ask(ctx)
+	if err != nil {
 		return err
 	}
-	return t.succeedBy(ctx)
+	return t.lookLater(ctx, found)
 }
 
 // asked is what a lookup came to.

@@ -79,13 +79,32 @@ func (t *task) revisit(ctx context.Context) error {
 	if called && (failed || t.entry.Event == e && !t.polled()) {
 		return t.askAgain(ctx, failed)
 	}
-	return t.succeedBy(ctx)
+	return t.lookLater(ctx, found)
 }
 
-// polled: somebody will look at the order whether a callback comes or not.
+// polled: the order will be looked at again whether a callback comes or not.
 func (t *task) polled() bool {
-	_, due := order.Next(t.entry.Event, t.o.Times, t.now())
-	return due
+	end, watched := order.WatchEnd(t.entry.Event)
+	return watched && t.now().Before(end)
+}
+
+// lookLater puts the next look at the order into the queue. After the end of a
+// watch there is none, but for a last one that the provider did not answer.
+func (t *task) lookLater(ctx context.Context, found looked) error {
+	e, now := t.entry.Event, t.now()
+	end, watched := order.WatchEnd(e)
+	if !watched || now.Before(end) {
+		return t.succeedBy(ctx)
+	}
+	if found.asked != askedFailed {
+		return nil
+	}
+	if _, due := order.Next(e, t.o.Times, now); !due {
+		t.log.Error().Str(logkey.From, string(e.State)).
+			Msg("the last look at what was watched was not made: the provider has not answered for a day")
+		return nil
+	}
+	return t.putOff(ctx, now.Add(order.Backoff(&messages.Event{Time: end}, t.o.Times, now)))
 }
 
 // askAgain puts a callback off whose lookup was not answered, or found what was
@@ -105,13 +124,13 @@ func (t *task) askAgain(ctx context.Context, failed bool) error {
 	case failed:
 		t.log.Error().Str(logkey.From, string(e.State)).
 			Msg("callback for an order that has ended was not looked into: the provider has not answered for a day")
-		return t.succeedBy(ctx)
+		return t.lookLater(ctx, looked{asked: askedFailed})
 	case age < stands/5:
 		at = received.Add(stands / 5)
 	case age < stands:
 		at = received.Add(stands)
 	default:
-		return t.succeedBy(ctx)
+		return t.lookLater(ctx, looked{asked: askedFound})
 	}
 	return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(at, now))
 }

@@ -382,6 +382,34 @@ func TestSweep_AnOrderWhoseLastEventTheIndexSkippedIsDriven(t *testing.T) {
 	}
 }
 
+// What was lost with the queue at the end of a watch may be its last look. No
+// event tells one that was made from one that was not, so one more is asked for.
+func TestSweep_AfterTheEndOfAWatchOneLookIsAskedForAndNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s, x := w.sweeper(), sweep.NewIndex(w.options())
+	until := start.Add(time.Hour)
+	e := *w.add(t, x, 1, true)
+	e.N, e.Type, e.State, e.WatchUntil = 2, messages.Succeeded, messages.Succeeded, &until
+	if err := x.Apply(2, &e); err != nil {
+		t.Fatal(err)
+	}
+	w.events[e.Key()] = &ledger.Entry{Seq: 2, Event: &e}
+	w.pass(time.Hour + time.Minute)
+	s.Sweep(t.Context(), x)
+	if len(w.driven) != 0 || x.Size() != 1 {
+		t.Fatalf("driven %v, %d orders: the provider has not answered yet, and the look waits in the queue", w.driven, x.Size())
+	}
+	for range 2 {
+		clear(w.waiting)
+		w.pass(sweep.Farthest)
+		s.Sweep(t.Context(), x)
+	}
+	if len(w.driven) != 1 || x.Size() != 0 || w.found != 0 {
+		t.Errorf("driven %v, %v of them found missing; %d orders", w.driven, w.found, x.Size())
+	}
+}
+
 // What an operator holds and what has ended is left alone, but for deposits that
 // stand at the provider: their timer may vanish as any other.
 func TestIndex_DepositsThatStandAreSweptAlsoWhereTheOrderHasEndedOrIsHeld(t *testing.T) {
