@@ -1,10 +1,8 @@
 package app
 
 import (
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,11 +44,10 @@ type NATS struct {
 
 // Check applies the rules of the section.
 func (n *NATS) Check(f *Faults) {
+	n.choose(f)
 	if n.Context != "" {
-		for _, other := range []string{"NATS_URL", "NATS_CREDS"} {
-			if f.Given(other) {
-				f.Add(other, "is set together with NATS_CONTEXT, which holds it already; set one of them")
-			}
+		if err := loadContext(n.Context); err != nil {
+			f.Add("NATS_CONTEXT", "cannot be used: %s", cause(err))
 		}
 	}
 	if n.Creds != "" {
@@ -62,6 +59,34 @@ func (n *NATS) Check(f *Faults) {
 	}
 	if n.Replicas < 1 || n.Replicas > 5 {
 		f.Add("NATS_REPLICAS", "must be between 1 and 5")
+	}
+}
+
+// choose leaves either the context or what it would stand for: what comes from
+// the stronger source.
+func (n *NATS) choose(f *Faults) {
+	context := f.given["NATS_CONTEXT"]
+	if n.Context == "" {
+		return
+	}
+	if max(f.given["NATS_URL"], f.given["NATS_CREDS"]) > context {
+		n.Context = ""
+		f.drop("NATS_CONTEXT")
+		return
+	}
+	beaten := func(other string) bool {
+		if f.given[other] == context {
+			f.Add(other, "is set together with NATS_CONTEXT, which holds it already; set one of them")
+			return false
+		}
+		f.drop(other)
+		return true
+	}
+	if beaten("NATS_URL") {
+		n.URL = Servers{}
+	}
+	if beaten("NATS_CREDS") {
+		n.Creds = ""
 	}
 }
 
@@ -89,10 +114,7 @@ type HTTP struct {
 
 // Check applies the rules of the section.
 func (h *HTTP) Check(f *Faults) {
-	_, port, err := net.SplitHostPort(h.Addr)
-	if n, pErr := strconv.ParseUint(port, 10, 16); err != nil || pErr != nil || n > 65535 {
-		f.Add("HTTP_ADDR", "is not an address like 127.0.0.1:8080")
-	}
+	f.address("HTTP_ADDR", h.Addr)
 	if h.DrainTimeout <= 0 {
 		f.Add("DRAIN_TIMEOUT", "must be longer than 0")
 	}
@@ -159,6 +181,9 @@ func (w *Webhooks) Check(f *Faults) {
 		if wanted && gone {
 			f.Add(name, "is required where another WEBHOOK_ variable is set")
 		}
+	}
+	if w.Addr != "" {
+		f.address("WEBHOOK_ADDR", w.Addr)
 	}
 }
 

@@ -10,3 +10,14 @@ type Doors struct {
 	ExchangerAddr string `name:"exchanger-webhook-addr" env:"EXCHANGER_WEBHOOK_ADDR" placeholder:"ADDR" group:"Webhooks" help:"WEBHOOK_ADDR of worker-exchanger alone."`
 	ExchangerURL  string `name:"exchanger-webhook-public-url" env:"EXCHANGER_WEBHOOK_PUBLIC_URL" placeholder:"URL" group:"Webhooks" help:"WEBHOOK_PUBLIC_URL of worker-exchanger alone."`
 }
+
+// Check applies the rules of the section. What the URLs must be is the workers'
+// own rule.
+func (d *Doors) Check(f *Faults) {
+	if d.SkinsBackAddr != "" {
+		f.address("SKINSBACK_WEBHOOK_ADDR", d.SkinsBackAddr)
+	}
+	if d.ExchangerAddr != "" {
+		f.address("EXCHANGER_WEBHOOK_ADDR", d.ExchangerAddr)
+	}
+}

@@ -2,7 +2,9 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -73,9 +75,24 @@ func (f *Faults) unreadable(name, format string, args ...any) {
 	f.broken[name] = true
 }
 
+// address notes an address that nothing can listen on.
+func (f *Faults) address(name, addr string) {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		f.Add(name, "is not an address like 127.0.0.1:8080")
+	}
+}
+
 // Given reports whether the variable was set by flag, environment or file, and
 // is not merely the default.
 func (f *Faults) Given(name string) bool { return f.given[name] > FromDefault }
+
+// drop takes a variable for not set, because what a stronger source gives stands
+// in its place.
+func (f *Faults) drop(name string) { delete(f.given, name) }
 
 // Err returns nil, or a *[ConfigError] with everything that was noted.
 func (f *Faults) Err() error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/beltline-io/beltline/internal/secret"
+	"github.com/beltline-io/beltline/internal/telemetry/export"
 	"github.com/beltline-io/beltline/internal/topology"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -39,6 +40,9 @@ type Loaded struct {
 	Settings []Setting
 	// Secrets are those that have a value, by variable name.
 	Secrets map[string]secret.String
+	// Traces are the variables of OpenTelemetry that the file sets and the
+	// environment does not.
+	Traces map[string]string
 	// Deadlines are the limits and times of the providers, as they follow.
 	Deadlines map[messages.Provider]topology.ProviderSettings
 }
@@ -67,7 +71,7 @@ func Load(grammar any, in Input) (*Loaded, error) {
 		return nil, err
 	}
 	l.check(ctx, commons)
-	loaded := &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources(), Settings: l.settings(ctx), Secrets: l.held(ctx)}
+	loaded := &Loaded{Kong: ctx, Effective: l.effective(ctx), Sources: l.sources(), Settings: l.settings(ctx), Secrets: l.held(ctx), Traces: l.traces}
 	for _, c := range commons {
 		loaded.Deadlines = c.settings
 	}
@@ -80,7 +84,8 @@ type loader struct {
 	envs   map[*kong.Value]string
 	faults *Faults
 	file   map[string]fileValue
-	path   string // of the file
+	path   string            // of the file
+	traces map[string]string // see Loaded
 	opened bool
 	all    []*kong.Flag
 }
@@ -98,6 +103,7 @@ func (l *loader) parser(grammar any) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Resolvers(kong.ResolverFunc(l.resolve)),
 		kong.ValueFormatter(l.help),
+		kong.ExplicitGroups([]kong.Group{{Key: "Logging", Title: "Logging", Description: export.Help()}}),
 	)
 	parser, err := kong.New(grammar, append(options, l.in.Options...)...)
 	if err != nil {
@@ -198,9 +204,14 @@ func (l *loader) open(ctx *kong.Context) {
 	for _, env := range l.envs {
 		known[env] = true
 	}
+	l.traces = map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(l.file)) {
-		if !known[name] && !strings.HasPrefix(name, "OTEL_") {
+		switch {
+		case known[name]:
+		case !slices.Contains(export.Variables, name):
 			l.faults.Add("--config", "line %d: unknown key %.64q", l.file[name].line, l.file[name].key)
+		case l.in.Environ[name] == "":
+			l.traces[name] = l.file[name].text
 		}
 	}
 }
@@ -298,16 +309,24 @@ func (l *loader) secrets(ctx *kong.Context) {
 	}
 }
 
-// fromFile fills a secret from its file. The end of the last line is not part
-// of it: nearly every way to write such a file leaves one.
+// fromFile fills a secret from its file, unless a stronger source gives the
+// secret itself. The end of the last line is not part of it: nearly every way to
+// write such a file leaves one.
 func (l *loader) fromFile(flag, twin *kong.Flag) error {
 	path := twin.Target.String()
 	if path == "" {
 		return nil
 	}
-	if l.faults.Given(l.name(flag.Value)) {
-		return fmt.Errorf("is set together with %s; set one of them", l.name(flag.Value))
+	own, file := l.name(flag.Value), l.name(twin.Value)
+	switch given := l.faults.given; {
+	case given[own] == given[file]:
+		return fmt.Errorf("is set together with %s; set one of them", own)
+	case given[own] > given[file]:
+		l.faults.drop(file)
+		twin.Target.SetString("")
+		return nil
 	}
+	l.faults.drop(own)
 	body, err := readLimited(path)
 	if err != nil {
 		return errors.New("cannot be read: " + cause(err))

@@ -347,10 +347,11 @@ func TestLoad_PlainHTTPOnlyToThisMachine(t *testing.T) {
 
 func TestLoad_AContextExcludesURLAndCredentials(t *testing.T) {
 	t.Parallel()
-	if _, _, err := load(t, env("NATS_CONTEXT", "prod")); err != nil {
+	prod := write(t, "{}")
+	if _, _, err := load(t, env("NATS_CONTEXT", prod)); err != nil {
 		t.Errorf("a context alone: %v", err)
 	}
-	_, _, err := load(t, env("NATS_CONTEXT", "prod", "NATS_URL", "nats://x", "NATS_CREDS", write(t, "x")))
+	_, _, err := load(t, env("NATS_CONTEXT", prod, "NATS_URL", "nats://x", "NATS_CREDS", write(t, "x")))
 	if diff := cmp.Diff([]string{"NATS_CREDS", "NATS_URL"}, faults(t, err)); diff != "" {
 		t.Error(diff)
 	}

@@ -56,6 +56,26 @@ func Connect(n NATS, name string, opts ...nats.Option) (*nats.Conn, jetstream.Je
 	return nc, js, nil
 }
 
+// errLoaded stops a connection before it is begun.
+var errLoaded = errors.New("loaded")
+
+// loadContext reads a context and the files that it names, and connects to
+// nothing: options are applied in their order, and the last of them refuses.
+func loadContext(name string) error {
+	_, _, err := natscontext.Connect(name, func(o *nats.Options) error {
+		if o.UserJWT != nil {
+			if _, err := o.UserJWT(); err != nil {
+				return err
+			}
+		}
+		return errLoaded
+	})
+	if errors.Is(err, errLoaded) {
+		return nil
+	}
+	return err
+}
+
 func openJetStream(nc *nats.Conn, prefix, domain string) (jetstream.JetStream, error) {
 	switch {
 	case prefix != "":

@@ -68,7 +68,7 @@ func (s *shell) run(parent context.Context) int {
 	}
 	s.log.Info().Str(logkey.Addr, admin.Addr()).Msg("health and metrics were served")
 	stopTraces, err := export.Start(soft, export.Options{
-		Service: s.program.Name, Version: s.version.Version, Instance: s.name, Environ: s.proc.Environ, Log: s.log,
+		Service: s.program.Name, Version: s.version.Version, Instance: s.name, Environ: s.proc.Environ, Variables: s.loaded.Traces, Log: s.log,
 	})
 	if err != nil { // no order waits for a trace
 		s.log.Error().Err(err).Msg("traces were not turned on; correct the OTEL_ variables")

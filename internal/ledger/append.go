@@ -124,10 +124,16 @@ func validate(e *messages.Event, expected uint64) error {
 }
 
 // restores reports whether an event may be the first of an order that the ledger
-// has lost: it tells what became of a request, and an event holds its order as a
-// whole. An intent may not, nor what a dispatcher writes.
+// has lost: it tells what became of a request, whoever found that out, and an
+// event holds its order as a whole. An intent may not, nor an answer to upstream.
 func restores(e *messages.Event) bool {
-	return e.Work != nil && e.Work.Nonce != "" && e.Work.Answered && e.Type != messages.Placing
+	switch e.Type {
+	case messages.Accepted, messages.Rejected, messages.Placing,
+		messages.CancelRefused, messages.ConfirmRefused, messages.Forgotten:
+		return false
+	default:
+		return e.Work != nil && e.Work.Nonce != "" && e.Attempt > 0
+	}
 }
 
 // settle sends the attempt until it is known whether it is stored.

@@ -80,10 +80,19 @@ func TestAppend_RefusesWhatBreaksTheContractBeforeItIsSent(t *testing.T) {
 		"n 1 follows something": {func(*messages.Event) {}, 7},
 		"n 2 follows nothing":   {func(e *messages.Event) { e.N = 2 }, 0},
 		"an intent follows nothing": {func(e *messages.Event) {
-			e.N, e.Type, e.State, e.Work = 2, messages.Placing, messages.Placing, &messages.Work{Nonce: "n1", Answered: true}
+			e.N, e.Attempt, e.Type, e.State, e.Work = 2, 1, messages.Placing, messages.Placing, &messages.Work{Nonce: "n1", Answered: true}
 		}, 0},
-		"no answer follows nothing": {func(e *messages.Event) {
-			e.N, e.Type, e.State, e.Work = 3, messages.Unresolved, messages.Unresolved, &messages.Work{Nonce: "n1"}
+		"what was never sent follows nothing": {func(e *messages.Event) {
+			e.N, e.Type, e.State, e.Work = 3, messages.Unresolved, messages.Unresolved, &messages.Work{Nonce: "n1", Answered: true}
+		}, 0},
+		"an answer to upstream follows nothing": {func(e *messages.Event) {
+			e.N, e.Attempt, e.Type, e.State, e.Work = 3, 1, messages.CancelRefused, messages.Processing, &messages.Work{Nonce: "n1", Answered: true}
+		}, 0},
+		"an order accepted again follows nothing": {func(e *messages.Event) {
+			e.N, e.Attempt, e.Work = 3, 1, &messages.Work{Nonce: "n1", Answered: true}
+		}, 0},
+		"a tombstone follows nothing": {func(e *messages.Event) {
+			e.N, e.Attempt, e.Type, e.State, e.Work = 3, 1, messages.Forgotten, messages.Failed, &messages.Work{Nonce: "n1", Answered: true}
 		}, 0},
 		"order id is a wildcard":     {func(e *messages.Event) { e.OrderID = ">" }, 0},
 		"order id adds a token":      {func(e *messages.Event) { e.OrderID = "a.b" }, 0},

@@ -23,11 +23,18 @@ type Due struct {
 // by somebody who has it after all, with the hold that follows.
 const DepositWatch = 9 * 24 * time.Hour
 
+// LastLookFor is how long after the end of a watch its last look may still be
+// made, where the provider did not answer before.
+const LastLookFor = 24 * time.Hour
+
 // Next says what must be in the queue for an order whose last event is e, and
 // false where nothing must: the order has ended and is not watched, or only an
-// operator can go on. The last look at what is watched is at the end of the
-// watch: what happened before is seen, and after it nobody looks. Whoever writes an event, or finds an order with nothing
-// in the queue, puts this there.
+// operator can go on. Whoever writes an event, or finds an order with nothing in
+// the queue, puts this there.
+//
+// The last look at what is watched is at the end of the watch: what happened
+// before is seen. After the end (see [WatchEnd]) one look that is answered is
+// due, and no event tells that it was made: whoever makes it puts nothing there.
 func Next(e *messages.Event, t Times, now time.Time) (Due, bool) {
 	switch e.State {
 	case accepted:
@@ -38,32 +45,45 @@ func Next(e *messages.Event, t Times, now time.Time) (Due, bool) {
 		return Due{messages.Check, orNow(e.LeaseUntil, now)}, true
 	case unresolved:
 		if e.NeedsOperator {
-			return standing(e, t, now)
+			return watched(e, t, now)
 		}
 		return Due{messages.Check, orNow(e.RetryAt, now)}, true
 	case processing, onHold, actionRequired:
 		return Due{messages.Check, now.Add(Backoff(e, t, now))}, true
-	case succeeded, failed, canceled, expired:
-		if e.WatchUntil == nil || !now.Before(*e.WatchUntil) {
-			return Due{}, false
-		}
-		at := now.Add(Backoff(e, t, now))
-		if at.After(*e.WatchUntil) {
-			at = *e.WatchUntil
-		}
-		return Due{messages.Check, at}, true
 	default:
-		return Due{}, false
+		return watched(e, t, now)
 	}
 }
 
-// standing: where the operator has a deposit, what becomes of it at the
-// provider may settle it before anybody decides.
-func standing(e *messages.Event, t Times, now time.Time) (Due, bool) {
-	if e.Kind != messages.Deposit || now.Sub(e.Time) >= DepositWatch {
+func watched(e *messages.Event, t Times, now time.Time) (Due, bool) {
+	end, ok := WatchEnd(e)
+	at := now.Add(Backoff(e, t, now))
+	switch {
+	case !ok || !now.Before(end.Add(LastLookFor)):
 		return Due{}, false
+	case !now.Before(end):
+		at = now
+	case at.After(end):
+		at = end
 	}
-	return Due{messages.Check, now.Add(Backoff(e, t, now))}, true
+	return Due{messages.Check, at}, true
+}
+
+// WatchEnd is until when an order is watched that has ended, or that an operator
+// has: what becomes of a deposit may settle it before anybody decides. False
+// where it is not watched.
+func WatchEnd(e *messages.Event) (time.Time, bool) {
+	switch e.State {
+	case succeeded, failed, canceled, expired:
+		if e.WatchUntil == nil {
+			return time.Time{}, false
+		}
+		return *e.WatchUntil, true
+	case unresolved:
+		return e.Time.Add(DepositWatch), e.NeedsOperator && e.Kind == messages.Deposit
+	default:
+		return time.Time{}, false
+	}
 }
 
 // nextTry: an order that waits for our account is looked at by the follow

@@ -17,6 +17,7 @@ func TestNext_SaysWhatEachStateWaitsFor(t *testing.T) {
 	now := t0.Add(time.Minute)
 	soon, past, far := now.Add(10*time.Second), now.Add(-10*time.Second), now.Add(48*time.Hour)
 	long := now.Add(-order.DepositWatch)
+	longer, ago := long.Add(-order.LastLookFor), now.Add(-order.LastLookFor)
 	for name, tc := range map[string]struct {
 		event messages.Event
 		verb  messages.Verb // empty for nothing
@@ -38,7 +39,12 @@ func TestNext_SaysWhatEachStateWaitsFor(t *testing.T) {
 			messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: t0},
 			messages.Check, now.Add(30 * time.Second),
 		},
-		"a deposit given up by all": {messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: long}, "", now},
+		"a deposit for operator at its end": {
+			messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: long.Add(10 * time.Second)},
+			messages.Check, soon,
+		},
+		"a deposit after its end":   {messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: long}, messages.Check, now},
+		"a deposit given up by all": {messages.Event{State: messages.Unresolved, NeedsOperator: true, Kind: messages.Deposit, Time: longer}, "", now},
 		"processing":                {messages.Event{State: messages.Processing, Time: t0}, messages.Check, now.Add(30 * time.Second)},
 		"processing for operator":   {messages.Event{State: messages.Processing, Time: t0, NeedsOperator: true}, messages.Check, now.Add(30 * time.Second)},
 		"on hold":                   {messages.Event{State: messages.OnHold, Time: now}, messages.Check, now.Add(2 * time.Second)},
@@ -49,8 +55,9 @@ func TestNext_SaysWhatEachStateWaitsFor(t *testing.T) {
 		"canceled and watched":      {messages.Event{State: messages.Canceled, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
 		"expired and watched":       {messages.Event{State: messages.Expired, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
 		"failed and watched":        {messages.Event{State: messages.Failed, Time: t0, WatchUntil: &far}, messages.Check, now.Add(30 * time.Second)},
-		"failed and left alone":     {messages.Event{State: messages.Failed, Time: t0, WatchUntil: &past}, "", now},
-		"no longer watched":         {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &past}, "", now},
+		"failed and left alone":     {messages.Event{State: messages.Failed, Time: t0, WatchUntil: &ago}, "", now},
+		"the last look":             {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &past}, messages.Check, now},
+		"no longer watched":         {messages.Event{State: messages.Succeeded, Time: t0, WatchUntil: &ago}, "", now},
 		"failed":                    {messages.Event{State: messages.Failed}, "", now},
 		"canceled":                  {messages.Event{State: messages.Canceled}, "", now},
 		"expired":                   {messages.Event{State: messages.Expired}, "", now},

@@ -57,7 +57,7 @@ func kept(last *messages.Event, at time.Time) string {
 		return "it has not ended"
 	case last.NeedsOperator:
 		return "it needs an operator"
-	case last.WatchUntil != nil && at.Before(*last.WatchUntil):
+	case last.WatchUntil != nil && at.Before(last.WatchUntil.Add(LastLookFor)): // the last look may not have been answered yet
 		return "it is watched"
 	case last.Kind == messages.Deposit && at.Sub(last.Time) < DepositWatch:
 		return "its customer may still pay"

@@ -68,11 +68,13 @@ func TestForget_OfARejectedOrderTheWordsOfUpstreamGoToo(t *testing.T) {
 func TestForget_LeavesWhatSomethingMayStillComeOf(t *testing.T) {
 	t.Parallel()
 	later := t0.Add(time.Hour)
+	looked := later.Add(-order.LastLookFor)
 	for why, change := range map[string]func(*messages.Event){
 		"has not ended":  func(e *messages.Event) { e.State = messages.Processing },
 		"not resolved":   func(e *messages.Event) { e.State = messages.Unresolved },
 		"needs somebody": func(e *messages.Event) { e.NeedsOperator = true },
 		"is watched":     func(e *messages.Event) { e.WatchUntil = &later },
+		"is looked at":   func(e *messages.Event) { e.WatchUntil = &looked },
 		"may be paid":    func(e *messages.Event) { e.Kind, e.Time = messages.Deposit, later.Add(-order.DepositWatch) },
 		"is erased":      func(e *messages.Event) { e.Type = messages.Forgotten },
 	} {
@@ -83,7 +85,7 @@ func TestForget_LeavesWhatSomethingMayStillComeOf(t *testing.T) {
 		}
 	}
 	for why, change := range map[string]func(*messages.Event){
-		"was watched":  func(e *messages.Event) { e.WatchUntil = &later },
+		"was watched":  func(e *messages.Event) { e.WatchUntil = &looked },
 		"was not paid": func(e *messages.Event) { e.Kind, e.Time = messages.Deposit, later.Add(-order.DepositWatch) },
 	} {
 		last := told(messages.Failed)

@@ -136,8 +136,7 @@ func (s *Service) begin(r micro.Request, e Endpoint) {
 		default:
 			f := Fail(TooMany, messages.ProblemBusy, "%d questions are worked on already", s.o.AtOnce)
 			f.After = leastWait
-			s.tally.note(e.Name, f)
-			s.reply(r, s.failed(f))
+			s.reply(r, s.failed(e, f))
 			return
 		}
 	} else {
@@ -149,7 +148,10 @@ func (s *Service) begin(r micro.Request, e Endpoint) {
 		defer cancel()
 		ctx, span := telemetry.Serve(ctx, s.o.Name+" "+e.Name, nats.Header(r.Headers()))
 		defer span.End()
-		s.reply(r, s.answer(ctx, r, e))
+		begun := time.Now()
+		m := s.answer(ctx, r, e)
+		s.tally.took(e.Name, time.Since(begun))
+		s.reply(r, m)
 	})
 }
 
@@ -169,22 +171,20 @@ func (s *Service) answer(ctx context.Context, r micro.Request, e Endpoint) (m *n
 		if p := recover(); p != nil {
 			s.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Str(logkey.Subject, r.Subject()).
 				Msg("a question made the service panic")
-			m = s.failed(Fail(Internal, messages.ProblemInternal, "the question cannot be answered"))
+			m = s.failed(e, Fail(Internal, messages.ProblemInternal, "the question cannot be answered"))
 		}
 	}()
 	a, err := e.Answer(ctx, Request{Subject: r.Subject(), Body: r.Data()})
 	if err != nil {
-		f := s.explain(err)
-		s.tally.note(e.Name, f)
-		return s.failed(f)
+		return s.failed(e, s.explain(err))
 	}
 	body, err := Marshal(a.Body)
 	if err != nil {
 		s.log.Error().Err(err).Str(logkey.Subject, r.Subject()).Msg("an answer cannot be written")
-		return s.failed(Fail(Internal, messages.ProblemInternal, "the answer cannot be written"))
+		return s.failed(e, Fail(Internal, messages.ProblemInternal, "the answer cannot be written"))
 	}
 	if limit := s.Room(); len(body) > limit {
-		return s.failed(Fail(Internal, messages.ProblemInternal, "the answer has %d bytes, more than a message may have (%d); %s", len(body), limit, a.Instead))
+		return s.failed(e, Fail(Internal, messages.ProblemInternal, "the answer has %d bytes, more than a message may have (%d); %s", len(body), limit, a.Instead))
 	}
 	m = nats.NewMsg("")
 	m.Data = body
@@ -218,8 +218,9 @@ func (s *Service) explain(err error) *Failure {
 	return Fail(Internal, messages.ProblemInternal, "the question cannot be answered")
 }
 
-// failed makes the message of a failure.
-func (s *Service) failed(f *Failure) *nats.Msg {
+// failed counts a failure and makes its message.
+func (s *Service) failed(e Endpoint, f *Failure) *nats.Msg {
+	s.tally.note(e.Name, f)
 	m := nats.NewMsg("")
 	m.Header.Set(micro.ErrorHeader, line(f.Problem.Message))
 	m.Header.Set(micro.ErrorCodeHeader, strconv.Itoa(f.Status))

@@ -25,9 +25,20 @@ func TestStats_TellTheErrorsThatAreOursAndNothingOfTheQuestions(t *testing.T) {
 		"away":  service.Fail(service.BadProvider, "provider_error", "the shop says that gordon is unknown"),
 		"bug":   errors.New("gordon"),
 	}
-	s, err := service.Serve(nc, service.Options{Name: "test", Log: zerolog.Nop(), AtOnce: 4, Within: time.Minute}, service.Endpoint{
+	var worked time.Duration // one question at a time
+	s, err := service.Serve(nc, service.Options{Name: "test", Log: zerolog.Nop(), AtOnce: 1, Within: time.Minute}, service.Endpoint{
 		Name: "find", Subject: "svc.test.find",
 		Answer: func(_ context.Context, r service.Request) (service.Answer, error) {
+			begun := time.Now()
+			defer func() { worked += time.Since(begun) }()
+			switch string(r.Body) {
+			case "panic":
+				panic("gordon")
+			case "unwritable":
+				return service.Answer{Body: func() {}}, nil
+			case "long":
+				return service.Answer{Body: strings.Repeat("gordon", 1<<20)}, nil
+			}
 			return service.Answer{Body: "fine"}, answers[string(r.Body)]
 		},
 	})
@@ -59,9 +70,11 @@ func TestStats_TellTheErrorsThatAreOursAndNothingOfTheQuestions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	begun := time.Now()
 	ask("well")
 	ask("wrong")
-	if got := tally(); got != (service.Tally{}) {
+	if got := tally(); got.Errors != 0 || got.Answers != 2 || got.ProcessingTime < worked || got.ProcessingTime > time.Since(begun) ||
+		got.AverageProcessingTime != got.ProcessingTime/2 {
 		t.Errorf("%+v", got)
 	}
 	ask("away")
@@ -71,5 +84,11 @@ func TestStats_TellTheErrorsThatAreOursAndNothingOfTheQuestions(t *testing.T) {
 	ask("bug")
 	if got := tally(); got.Errors != 2 || got.LastError != "500 internal" {
 		t.Errorf("%+v", got)
+	}
+	for i, body := range []string{"panic", "unwritable", "long"} {
+		ask(body)
+		if got := tally(); got.Errors != 3+i || got.Answers != 5+i || got.LastError != "500 internal" {
+			t.Errorf("%s: %+v", body, got)
+		}
 	}
 }

@@ -22,9 +22,11 @@ type desk struct {
 	drop    int              // creates to lose before they arrive
 	lose    int              // answers to lose after that
 	hidden  bool             // lookups find nothing yet
+	late    int              // lookups that are yet told what was said before
 	calls   []string         // references of all creates
 	refs    []string         // of those that arrived, in their order
 	says    map[int]saying   // by the place in refs, from 1
+	said    map[int]saying   // what was said before that
 	looks   map[string]int   // by reference
 	ids     map[string][]any // what the caller knew of a reference's id at each look
 }
@@ -36,7 +38,7 @@ type saying struct {
 }
 
 func newDesk() *desk {
-	return &desk{changed: make(chan struct{}), says: map[int]saying{}, looks: map[string]int{}, ids: map[string][]any{}}
+	return &desk{changed: make(chan struct{}), says: map[int]saying{}, said: map[int]saying{}, looks: map[string]int{}, ids: map[string][]any{}}
 }
 
 const firstID = 13
@@ -102,6 +104,10 @@ func (s *desk) Lookup(_ context.Context, o providers.Order) (providers.Answer, e
 		return providers.Answer{Status: providers.StatusAbsent}, nil
 	}
 	said, told := s.says[place]
+	if s.late > 0 {
+		s.late--
+		said = s.said[place]
+	}
 	if !told {
 		said.answer.Status = providers.StatusActionRequired
 	}
@@ -125,7 +131,7 @@ func (s *desk) say(place int, a providers.Answer) { s.saying(place, saying{answe
 func (s *desk) saying(place int, what saying) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.says[place] = what
+	s.said[place], s.says[place] = s.says[place], what
 }
 
 func (s *desk) set(do func()) { s.mu.Lock(); defer s.mu.Unlock(); do() }

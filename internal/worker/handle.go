@@ -213,7 +213,7 @@ func (t *task) load(ctx context.Context) (err error) {
 		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
 	}
 	if unreadable(err) {
-		t.entry, err = t.ledger.Last(ctx, t.addr.Tenant, t.addr.OrderID)
+		t.entry, err = t.lastOf(ctx, firstLook, t.addr.Tenant, t.addr.OrderID)
 	}
 	if errors.Is(err, messages.ErrVersion) {
 		return t.newer(err)
@@ -304,7 +304,7 @@ func (t *task) giveUp(ctx context.Context) error {
 // that is how an owner's outcome survives a cancel_refused written meanwhile.
 func (t *task) record(ctx context.Context, c order.Change) error {
 	for {
-		c.At = t.o.Now()
+		c.At = t.now()
 		last := t.entry
 		e, verdict := order.Apply(last.Event, c)
 		switch verdict {
@@ -361,7 +361,7 @@ func (t *task) say(last, e *messages.Event, in order.Input) {
 // acknowledged without one, because a timer that fires while it is armed anew
 // can vanish.
 func (t *task) succeedBy(ctx context.Context) error {
-	now := t.o.Now()
+	now := t.now()
 	due, ok := order.Next(t.entry.Event, t.o.Times, now)
 	if !ok || mutant.Is("M22") {
 		return nil

@@ -323,7 +323,12 @@ func (b *bench) workWith(s providers.Provider, o worker.Options, l ratelimit.Lim
 
 func (b *bench) workOn(books worker.Ledger, s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {
 	b.t.Helper()
-	w, err := worker.New(b.js, books, b.queue, s, l, o)
+	return b.workOver(books, b.queue, s, o, l)
+}
+
+func (b *bench) workOver(books worker.Ledger, q worker.Queue, s providers.Provider, o worker.Options, l ratelimit.Limiter) (stop func()) {
+	b.t.Helper()
+	w, err := worker.New(b.js, books, q, s, l, o)
 	if err != nil {
 		b.t.Fatal(err)
 	}

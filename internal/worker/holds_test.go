@@ -6,8 +6,10 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // awaitNoTimers waits until nothing is left in the queue, timers included.
@@ -54,6 +56,48 @@ func TestDeposit_ASuccessIsWatchedUntilWatchUntilAndNotAfter(t *testing.T) {
 		t.Error("never looked at again")
 	}
 	c.pathIs("accepted placing action_required succeeded")
+}
+
+// Until the end of the watch the deposit can be taken back, and the look at the
+// end is the only one that sees what came shortly before it.
+func TestDeposit_TheLastLookOfAWatchIsMadeThoughTheProviderIsAwayThen(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	c.open()
+	c.becomes("o1", messages.ActionRequired)
+	watch := time.Now().Add(time.Second)
+	done := paidUp
+	done.WatchUntil = &watch
+	c.desk.say(1, done)
+	c.becomes("o1", messages.Succeeded)
+	c.desk.saying(1, saying{err: errBusyRead})
+	for time.Now().Before(watch) {
+		c.desk.await(t, c.first, 1)
+	}
+	c.desk.await(t, c.first, 2)
+	c.desk.say(1, providers.Answer{Status: providers.StatusReversed, Code: "hold_returned"})
+	c.becomes("o1", messages.Reversed)
+	c.awaitNoTimers()
+}
+
+// A deposit that an operator has is watched in the same way.
+func TestDeposit_TheLastLookAtOneForTheOperatorIsMadeThoughTheProviderIsAwayThen(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	c.accept(deposit("o1", ""))
+	begun := time.Now().Add(-order.DepositWatch - time.Minute)
+	c.follow("o1", order.Change{Input: order.Claim, At: begun, Intent: &order.Intent{
+		Nonce: "n", Owner: "w0", Reference: c.first, ReferenceN: 1, LeaseUntil: begun, Plan: []byte(`{}`),
+	}})
+	last, seq := c.follow("o1", order.Change{Input: order.OwnUnknown, At: begun, Nonce: "n", NeedsOperator: true})
+	c.desk.refs = []string{c.first}
+	c.desk.saying(1, saying{err: errBusyRead})
+	c.workWith(c.desk, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
+	c.send(messages.Check, last, seq)
+	c.desk.await(t, c.first, 2)
+	c.desk.say(1, paidUp)
+	c.becomes("o1", messages.Succeeded)
+	c.awaitNoTimers()
 }
 
 func TestDeposit_WhatIsTakenBackWhileItIsWatchedIsReversed(t *testing.T) {

@@ -24,7 +24,7 @@ func (t *task) outcome(ctx context.Context, nonce string, plan providers.Plan, a
 		e = providers.AsError(cause)
 		t.log.Info().Str(logkey.Class, e.Class.String()).Str(logkey.Code, e.Code).Msg("provider did not take the order")
 	}
-	c.RetryAt = t.o.Now().Add(t.wait(e))
+	c.RetryAt = t.now().Add(t.wait(e))
 	if c.Input == order.OwnUnknown || c.Input == order.OwnDuplicate {
 		// Looked into once the lease is over, when no request of ours can be under way.
 		c.RetryAt = later(c.RetryAt, *t.entry.Event.LeaseUntil)
@@ -165,7 +165,7 @@ func (t *task) tellProbe(in order.Input, e *providers.Error) {
 // notBefore is the earliest time at which an operator may decide that nothing
 // was bought: a paused process may still wake up and send until then.
 func (t *task) notBefore() time.Time {
-	from := t.o.Now()
+	from := t.now()
 	if l := t.entry.Event.LeaseUntil; l != nil {
 		from = later(from, *l)
 	}

@@ -55,6 +55,10 @@ func (e *errNotOurTurn) Error() string {
 // longestTurn bounds how rarely a waiting payout looks whether it may go on.
 const longestTurn = time.Minute
 
+// turnLook is the wait before an order that a turn names is looked for again.
+// All looks for it must fit into a small part of a time-out.
+const turnLook = 10 * time.Millisecond
+
 // payoutKey names the turn of a target. What the provider might take for the
 // same account must have one key; two accounts that share one merely wait.
 func payoutKey(p messages.PartnerPayoutParams) string {
@@ -133,7 +137,7 @@ func (t *task) lookAt(ctx context.Context, orders []string, held heldTurn) error
 			t.log.Error().Str(logkey.Reason, key).Msg("the turn of a payout names no order; the payout waits until its key is deleted")
 			return &errNotOurTurn{key}
 		}
-		last, err := t.ledger.Last(ctx, tenant, id)
+		last, err := t.lastOf(ctx, turnLook, tenant, id)
 		if errors.Is(err, ledger.ErrNotFound) {
 			t.log.Error().Str(logkey.Reason, key).Msg("the turn of a payout names an order that the ledger does not have; it is passed over")
 			continue
@@ -200,7 +204,7 @@ func (t *task) keepTurn(ctx context.Context) error {
 // nothing: no attempt, no event.
 func (t *task) awaitTurn(ctx context.Context, e *errNotOurTurn) error {
 	t.log.Info().Str(logkey.Reason, e.before).Msg("payout waits for another one to the same target")
-	now := t.o.Now()
+	now := t.now()
 	at := now.Add(min(order.Backoff(t.entry.Event, t.o.Times, now), max(longestTurn, t.o.Times.PollFirst)))
 	if end := t.order.ExpiresAt; end != nil {
 		at = earlier(at, *end)

@@ -21,8 +21,8 @@ const codeNoAnswer = "no_answer"
 // may still be calling; afterwards nobody knows whether the provider acted.
 func (t *task) reconcile(ctx context.Context) error {
 	e := t.entry.Event
-	if t.o.Now().Before(*e.LeaseUntil) {
-		return t.succeedBy(ctx)
+	if t.o.Now().Before(*e.LeaseUntil) { // by our clock, though the server's may be ahead
+		return t.putOff(ctx, *e.LeaseUntil)
 	}
 	if e.Work != nil && t.withdrawals.under(e.Work.Nonce) {
 		return &errLater{time.Second, "this process is about to say that nothing was sent"}
@@ -104,7 +104,7 @@ func (t *task) search(ctx context.Context, plan providers.Plan, spent bool) erro
 	if t.entry.Event != e {
 		return t.succeedBy(ctx)
 	}
-	now := t.o.Now()
+	now := t.now()
 	next := now.Add(order.Backoff(e, t.o.Times, now))
 	switch found.asked {
 	case askedAbsent:
@@ -207,10 +207,12 @@ func (t *task) takeProbe(ctx context.Context) bool {
 	return true
 }
 
-// putOff looks at the order again at a time that is not worth an event.
+// putOff looks at the order again at a time that is not worth an event, and not
+// at once where that time has passed by the server's clock.
 func (t *task) putOff(ctx context.Context, at time.Time) error {
-	c := messages.CommandFor(t.entry.Event, t.entry.Seq)
-	return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(at, t.o.Now()))
+	c, now := messages.CommandFor(t.entry.Event, t.entry.Seq), t.now()
+	at = later(at, now.Add(t.o.Times.PollFirst))
+	return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(at, now))
 }
 
 // witness gathers evidence for the operator and records it. It decides
@@ -247,10 +249,11 @@ func (t *task) witnessed(ctx context.Context, in order.Input, plan providers.Pla
 // look asks the provider what has become of a placed order, and looks again
 // later where it has not ended.
 func (t *task) look(ctx context.Context) error {
-	if _, err := t.ask(ctx); err != nil {
+	found, err := t.ask(ctx)
+	if err != nil {
 		return err
 	}
-	return t.succeedBy(ctx)
+	return t.lookLater(ctx, found)
 }
 
 // asked is what a lookup came to.

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
+	"github.com/beltline-io/beltline/pkg/providers"
+	"github.com/beltline-io/beltline/pkg/providers/providertest"
 )
 
 // forgetful is a ledger that does not tell the order's last event when it is
@@ -26,6 +29,18 @@ func (l *forgetful) Last(ctx context.Context, tenant, orderID string) (*ledger.E
 		return nil, (*fail)(ctx)
 	}
 	return l.Ledger.Last(ctx, tenant, orderID)
+}
+
+// lies has the ledger know of no order the next n times that it is asked.
+func (l *forgetful) lies(n int) {
+	var fail func(context.Context) error
+	fail = func(context.Context) error {
+		if n--; n > 0 {
+			l.next.Store(&fail)
+		}
+		return ledger.ErrNotFound
+	}
+	l.next.Store(&fail)
 }
 
 // moved is an order that was bought, and has moved on before its owner heard so:
@@ -111,5 +126,69 @@ func TestOutcome_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
 	all, err := b.ledger.History(t.Context(), tenant, "o1")
 	if err != nil || len(all) != 1 || e.State != messages.Succeeded || e.N != 3 || len(e.Order) == 0 || s.purchases("o1") != 1 {
 		t.Errorf("%d events (%v), the last %s, %d of %s; bought %d", len(all), err, e.State, e.N, e.Order, s.purchases("o1"))
+	}
+}
+
+// No sweep brings a customer's request back, so it must not be a dead letter
+// because a server that is just closing its store knows no order.
+func TestCommand_IsNotBuriedBecauseItsOrderWasNotFoundAFewTimes(t *testing.T) {
+	t.Parallel()
+	b, s := newBench(t), &counterShop{shop: newShop()}
+	s.next(step{buy: true, answer: waiting()})
+	l := &forgetful{Ledger: b.ledger}
+	o := b.options(messages.GamesDrop, "w1")
+	o.Times.PollFirst, o.Times.PollMax = time.Hour, time.Hour
+	b.workOn(l, s, o, providertest.Unlimited{})
+	b.submit(offer("o1"))
+	b.becomes("o1", messages.ActionRequired)
+	b.drained()
+	l.lies(4)
+	b.request(messages.Confirm, "o1")
+	b.becomes("o1", messages.Processing)
+	if got := s.requests(); len(got) != 1 || l.next.Load() != nil {
+		t.Errorf("asked for %v; the ledger was asked too rarely: %t", got, l.next.Load() != nil)
+	}
+}
+
+// gatedDesk is a desk that lets its first lookup in when the test says so.
+type gatedDesk struct {
+	*desk
+	once          sync.Once
+	entered, hold chan struct{}
+}
+
+func (g *gatedDesk) Lookup(ctx context.Context, o providers.Order) (providers.Answer, error) {
+	g.once.Do(func() { close(g.entered); <-g.hold })
+	return g.desk.Lookup(ctx, o)
+}
+
+// The owner died, so nobody ever answered the attempt: what a lookup found of it
+// was refused by the ledger as the first event of an order.
+func TestLookup_OfAnOrderThatTheLedgerHasLostBringsItBack(t *testing.T) {
+	t.Parallel()
+	c := newCounter(t)
+	c.accept(deposit("o1", ""))
+	c.follow("o1", order.Change{Input: order.Claim, Intent: &order.Intent{
+		Nonce: "dead", Owner: "w0", Reference: c.first, ReferenceN: 1, LeaseUntil: time.Now().Add(-time.Second), Plan: []byte(`{}`),
+	}})
+	last, seq := c.follow("o1", order.Change{Input: order.LeaseOver, RetryAt: time.Now(), Error: &messages.Error{Class: "ambiguous", Code: "no_answer"}})
+	c.desk.refs = []string{c.first}
+	c.desk.say(1, paidUp)
+	g := &gatedDesk{desk: c.desk, entered: make(chan struct{}), hold: make(chan struct{})}
+	c.workWith(g, c.options(messages.SkinsBack, "w1"), providertest.Unlimited{})
+	c.send(messages.Check, last, seq)
+	signal(t, g.entered)
+	events, err := c.js.Stream(t.Context(), messages.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := events.Purge(t.Context(), jetstream.WithPurgeSubject(messages.OrderEvents(tenant, "o1"))); err != nil {
+		t.Fatal(err)
+	}
+	close(g.hold)
+	e := c.becomes("o1", messages.Succeeded)
+	all, err := c.ledger.History(t.Context(), tenant, "o1")
+	if err != nil || len(all) != 1 || e.N != last.N+1 || len(e.Order) == 0 {
+		t.Errorf("%d events (%v), the last %s, %d of %s", len(all), err, e.State, e.N, e.Order)
 	}
 }

@@ -30,6 +30,10 @@ const hintReceived = "received_at"
 // while the provider does not answer.
 const hintFor = 24 * time.Hour
 
+// hintStands is how long after a callback what was known must still be found to
+// be believed: at once, after a fifth of it, and at its end.
+const hintStands = 5 * time.Minute
+
 // hint is what the callback claimed that this command came from; nil for none.
 // What cannot be read is as good as none: it decides nothing.
 func (t *task) hint() map[string]string {
@@ -71,28 +75,63 @@ func (t *task) revisit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found.asked == askedFailed && called {
-		return t.askAgain(ctx)
+	failed := found.asked == askedFailed
+	if called && (failed || t.entry.Event == e && !t.polled()) {
+		return t.askAgain(ctx, failed)
 	}
-	return t.succeedBy(ctx)
+	return t.lookLater(ctx, found)
 }
 
-// askAgain puts a callback off whose lookup was not answered. Of an order that
-// is not polled it is the only trace, so it must not be lost with one lookup.
-func (t *task) askAgain(ctx context.Context) error {
-	now, e := t.o.Now(), t.entry.Event
+// polled: the order will be looked at again whether a callback comes or not.
+func (t *task) polled() bool {
+	end, watched := order.WatchEnd(t.entry.Event)
+	return watched && t.now().Before(end)
+}
+
+// lookLater puts the next look at the order into the queue. After the end of a
+// watch there is none, but for a last one that the provider did not answer.
+func (t *task) lookLater(ctx context.Context, found looked) error {
+	e, now := t.entry.Event, t.now()
+	end, watched := order.WatchEnd(e)
+	if !watched || now.Before(end) {
+		return t.succeedBy(ctx)
+	}
+	if found.asked != askedFailed {
+		return nil
+	}
+	if _, due := order.Next(e, t.o.Times, now); !due {
+		t.log.Error().Str(logkey.From, string(e.State)).
+			Msg("the last look at what was watched was not made: the provider has not answered for a day")
+		return nil
+	}
+	return t.putOff(ctx, now.Add(order.Backoff(&messages.Event{Time: end}, t.o.Times, now)))
+}
+
+// askAgain puts a callback off whose lookup was not answered, or found what was
+// known: the provider's own copies may be late. Of an order that is not polled it
+// is the only trace, so it must not be lost with one lookup.
+func (t *task) askAgain(ctx context.Context, failed bool) error {
+	now, e := t.now(), t.entry.Event
 	received, err := time.Parse(time.RFC3339Nano, t.hint()[hintReceived])
 	if err != nil {
 		received = t.meta.Timestamp
 	}
-	if now.Sub(received) >= hintFor {
+	c, at := messages.CommandFor(e, t.entry.Seq), time.Time{}
+	c.Hint = t.cmd.Hint
+	switch age, stands := now.Sub(received), min(hintStands, t.o.AbsenceWait); {
+	case failed && age < hintFor:
+		at = now.Add(order.Backoff(&messages.Event{Time: received}, t.o.Times, now))
+	case failed:
 		t.log.Error().Str(logkey.From, string(e.State)).
 			Msg("callback for an order that has ended was not looked into: the provider has not answered for a day")
-		return t.succeedBy(ctx)
+		return t.lookLater(ctx, looked{asked: askedFailed})
+	case age < stands/5:
+		at = received.Add(stands / 5)
+	case age < stands:
+		at = received.Add(stands)
+	default:
+		return t.lookLater(ctx, looked{asked: askedFound})
 	}
-	c := messages.CommandFor(e, t.entry.Seq)
-	c.Hint = t.cmd.Hint
-	at := now.Add(order.Backoff(&messages.Event{Time: received}, t.o.Times, now))
 	return t.queue.Schedule(ctx, t.o.Provider, messages.Check, c, jitter(at, now))
 }
 

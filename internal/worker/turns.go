@@ -92,7 +92,10 @@ func (t *task) rebuildTurns(ctx context.Context) error {
 	t.log.Warn().Msg("the turns of payouts are not in the bucket; they are made anew from the ledger")
 	seen, named := map[string]bool{}, 0
 	for seq := uint64(1); ; seq++ {
-		intent, err := t.ledger.NextOf(ctx, seq, t.o.Provider, messages.Placing)
+		// The end of the ledger is where the mark begins to be true: it must be sure.
+		intent, err := sure(ctx, firstLook, func() (*ledger.Entry, error) {
+			return t.ledger.NextOf(ctx, seq, t.o.Provider, messages.Placing)
+		})
 		switch {
 		case errors.Is(err, ledger.ErrNotFound):
 			t.log.Info().Int(logkey.Count, named).Msg("the turns of payouts were made anew")

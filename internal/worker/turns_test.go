@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -114,6 +115,68 @@ func TestPayout_AnIntentThatOutlivedTheBucketSendsNothing(t *testing.T) {
 			}
 			if withdrawn := b.becomes("o1", messages.Retrying); withdrawn.Error == nil || withdrawn.Error.Code != providers.CodeNotSent {
 				t.Errorf("withdrawn with %+v", withdrawn.Error)
+			}
+		})
+	}
+}
+
+// lying is a ledger that knows nothing, now and then, as a server does that is
+// just closing its store.
+type lying struct {
+	*ledger.Ledger
+	about      string       // the order that is not known
+	last, next atomic.Int64 // how often that is said of its last event, and of intents
+}
+
+func (l *lying) Last(ctx context.Context, tenant, id string) (*ledger.Entry, error) {
+	if id == l.about && l.last.Add(-1) >= 0 {
+		return nil, ledger.ErrNotFound
+	}
+	return l.Ledger.Last(ctx, tenant, id)
+}
+
+func (l *lying) NextOf(ctx context.Context, seq uint64, p messages.Provider, typ messages.Type) (*ledger.Entry, error) {
+	if l.next.Add(-1) >= 0 {
+		return nil, ledger.ErrNotFound
+	}
+	return l.Ledger.NextOf(ctx, seq, p, typ)
+}
+
+// That an order, or any further intent, was not found decides that a payout may
+// be made: a payout that was never made could be called succeeded then, by the
+// one that was made in its turn.
+func TestPayout_WaitsForOneInDoubtThatWasNotFoundAFewTimes(t *testing.T) {
+	t.Parallel()
+	for name, lie := range map[string]func(*bench, *lying){
+		"by the order that its turn names": func(b *bench, l *lying) {
+			b.setTurn("acme/dead")
+			if _, err := b.bucket().PutString(t.Context(), worker.TurnsMark, "x"); err != nil {
+				t.Fatal(err)
+			}
+			l.last.Store(4)
+		},
+		"among the intents, after the bucket was lost": func(_ *bench, l *lying) { l.next.Store(4) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.doubtful("dead")
+			l := &lying{Ledger: b.ledger, about: "dead"}
+			lie(b, l)
+			s := &till{t: t, onPlan: func(id string) {
+				if e := b.lastOf("dead"); id == "o1" && e.State != messages.Failed {
+					t.Errorf("planned while the other was %s", e.State)
+				}
+			}}
+			b.workOn(l, s, b.options(messages.Exchanger, "w1"), providertest.Unlimited{})
+			b.submit(payout("o1"))
+			b.drained()
+			if got := b.path("o1"); got != "accepted" || l.last.Load() > 0 || l.next.Load() > 0 {
+				t.Errorf("%s; lies left: %d and %d", got, l.last.Load(), l.next.Load())
+			}
+			b.ruledOut("dead")
+			if e := b.ends("o1"); e.State != messages.Succeeded {
+				t.Errorf("%s", b.path("o1"))
 			}
 		})
 	}

@@ -51,9 +51,6 @@ func (w *withdrawals) under(nonce string) bool {
 const (
 	firstLook = 50 * time.Millisecond
 	lastLook  = time.Second
-	// looksGone is how many looks in a row must find no such order before that is
-	// believed: a server that is just closing its store knows none at all.
-	looksGone = 5
 )
 
 // withdraw takes back an intent of which nobody knows whether it was stored. It
@@ -101,7 +98,7 @@ func (t *task) takeBack(ctx context.Context, in order.Input, nonce string, befor
 	}
 	// A copy may still be on its way. Another event in its place keeps it out: the
 	// compare-and-set of the copy fails then, whenever it comes.
-	c := order.Change{Input: order.Postpone, Error: wireError(notSent), Blocked: isBlocked(last.Event), RetryAt: t.o.Now().Add(t.wait(notSent))}
+	c := order.Change{Input: order.Postpone, Error: wireError(notSent), Blocked: isBlocked(last.Event), RetryAt: t.now().Add(t.wait(notSent))}
 	if in == order.Repeat {
 		c = order.Change{Input: order.AddEvidence, RetryAt: c.RetryAt} // the doubt is about what came before
 	}

@@ -65,7 +65,11 @@ func withSecrets(t *testing.T, environ map[string]string, mounted string) map[st
 	for name, value := range environ {
 		if file, isSecret := strings.CutPrefix(value, mounted); isSecret {
 			value = filepath.Join(dir, filepath.Base(file))
-			if err := os.WriteFile(value, []byte("a-secret-of-some-length\n"), 0o600); err != nil {
+			content := "a-secret-of-some-length\n"
+			if name == "NATS_CONTEXT" {
+				content = "{}"
+			}
+			if err := os.WriteFile(value, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/beltline-io/beltline/internal/ledger"
 	"github.com/beltline-io/beltline/internal/order"
 	"github.com/beltline-io/beltline/pkg/messages"
 )
@@ -73,16 +74,32 @@ func (x *index) apply(seq uint64, a messages.EventAddress, body func() (*message
 	if err != nil {
 		return err
 	}
+	x.keep(key, seq, e)
+	return nil
+}
+
+// keep notes what an order waits for whose last event is at seq. The lock is held.
+func (x *index) keep(key []byte, seq uint64, e *messages.Event) {
 	// Seen from the moment it was written: whatever the event asked for must be
 	// in the queue since then.
 	due, unfinished := order.Next(e, x.times, e.Time)
 	if !unfinished {
 		x.items.remove(key)
-		return nil
+		return
 	}
 	at := millis(due.At.Add(x.grace))
 	x.items.put(key, entry{seq: seq, due: at, look: at, provider: code(providers, e.Provider), verb: code(verbs, due.Verb)})
-	return nil
+}
+
+// learn takes an order's last event as the ledger tells it, where the index was
+// read beyond it and knows only of an earlier one: an older dispatcher, which
+// could not read it, has saved the index. Of one farther on it is about to hear.
+func (x *index) learn(it item, last *ledger.Entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if it.seq < last.Seq && last.Seq <= x.seq && x.entry(it) != nil {
+		x.keep([]byte(it.key), last.Seq, last.Event)
+	}
 }
 
 // suspects returns the orders to be looked at by now, longest overdue first.

@@ -357,6 +357,59 @@ func TestSweep_OneMissingAnswerProvesNothing(t *testing.T) {
 	}
 }
 
+// A newer dispatcher goes on from an index that an older one has saved, which
+// skips what a newer program wrote: nobody would ever tell it of that event.
+func TestSweep_AnOrderWhoseLastEventTheIndexSkippedIsDriven(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s, x := w.sweeper(), sweep.NewIndex(w.options())
+	first := w.add(t, x, 1, false)
+	later, _ := order.Apply(first, order.Change{Input: order.Postpone, At: start.Add(time.Hour), RetryAt: start.Add(2 * time.Hour)})
+	a := messages.EventAddress{Provider: later.Provider, Tenant: later.Tenant, OrderID: later.OrderID, Type: later.Type}
+	if err := x.Spoil(2, a); err == nil {
+		t.Fatal("the event was read")
+	}
+	w.events[later.Key()] = &ledger.Entry{Seq: 2, Event: later}
+	w.pass(time.Hour)
+	s.Sweep(t.Context(), x)
+	if len(w.driven) != 0 || x.Size() != 1 {
+		t.Errorf("driven %v before it is due, %d orders in the index", w.driven, x.Size())
+	}
+	w.pass(2 * time.Hour)
+	s.Sweep(t.Context(), x)
+	if len(w.driven) != 1 {
+		t.Errorf("driven %v: nobody drives it", w.driven)
+	}
+}
+
+// What was lost with the queue at the end of a watch may be its last look. No
+// event tells one that was made from one that was not, so one more is asked for.
+func TestSweep_AfterTheEndOfAWatchOneLookIsAskedForAndNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s, x := w.sweeper(), sweep.NewIndex(w.options())
+	until := start.Add(time.Hour)
+	e := *w.add(t, x, 1, true)
+	e.N, e.Type, e.State, e.WatchUntil = 2, messages.Succeeded, messages.Succeeded, &until
+	if err := x.Apply(2, &e); err != nil {
+		t.Fatal(err)
+	}
+	w.events[e.Key()] = &ledger.Entry{Seq: 2, Event: &e}
+	w.pass(time.Hour + time.Minute)
+	s.Sweep(t.Context(), x)
+	if len(w.driven) != 0 || x.Size() != 1 {
+		t.Fatalf("driven %v, %d orders: the provider has not answered yet, and the look waits in the queue", w.driven, x.Size())
+	}
+	for range 2 {
+		clear(w.waiting)
+		w.pass(sweep.Farthest)
+		s.Sweep(t.Context(), x)
+	}
+	if len(w.driven) != 1 || x.Size() != 0 || w.found != 0 {
+		t.Errorf("driven %v, %v of them found missing; %d orders", w.driven, w.found, x.Size())
+	}
+}
+
 // What an operator holds and what has ended is left alone, but for deposits that
 // stand at the provider: their timer may vanish as any other.
 func TestIndex_DepositsThatStandAreSweptAlsoWhereTheOrderHasEndedOrIsHeld(t *testing.T) {

@@ -326,18 +326,26 @@ func (s *Sweeper) examine(ctx context.Context, x *index, it item) bool {
 		}
 		x.postpone(it, s.o.Now())
 		return false
-	case last.Seq != it.seq:
-		return false // it has moved; the index is about to hear of it
+	case last.Seq != it.seq: // it has moved
+		x.learn(it, last)
+		return false
 	}
 	if _, unfinished := order.Next(last.Event, s.o.Times, s.o.Now()); !unfinished {
 		x.drop(it) // a success that was watched for long enough
 		return false
 	}
+	end, watched := order.WatchEnd(last.Event)
 	if err := s.drive(ctx, last); err != nil {
 		if ctx.Err() == nil {
 			log.Warn().Err(err).Msg("an order with nothing in the queue was not driven yet")
 		}
 		x.postpone(it, s.o.Now())
+		return false
+	}
+	if watched && !s.o.Now().Before(end) {
+		// Nobody can tell a last look that was made from one that was lost, so one
+		// more is made. The provider's silence keeps it in the queue.
+		x.drop(it)
 		return false
 	}
 	x.driven(it, s.o.Now())

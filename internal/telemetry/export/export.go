@@ -1,8 +1,8 @@
 // Package export sends spans to an OpenTelemetry collector over OTLP/HTTP.
 //
 // It promises that nothing is traced, and nothing is sent anywhere, unless an
-// endpoint is named in the environment (OTEL_EXPORTER_OTLP_ENDPOINT or
-// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT); that a collector that does not answer
+// endpoint is named in the environment or the configuration file
+// (OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT); that a collector that does not answer
 // costs neither time nor orders, only spans; and that what it complains about
 // is a line in our log.
 //
@@ -15,6 +15,7 @@ package export
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -27,11 +28,13 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// Options say whose spans are sent. All are required.
+// Options say whose spans are sent. All but Variables are required.
 type Options struct {
 	Service, Version, Instance string
 	Environ                    map[string]string
-	Log                        zerolog.Logger
+	// Variables are set in addition to the environment, which has none of them.
+	Variables map[string]string
+	Log       zerolog.Logger
 }
 
 // the variables that turn it on or off.
@@ -51,8 +54,15 @@ func On(environ map[string]string) bool {
 // Start sends the spans of this process from now on, if the environment asks
 // for it. Stop sends what is left; it takes no longer than ctx allows.
 func Start(ctx context.Context, o Options) (stop func(context.Context), err error) {
+	environ := map[string]string{}
+	maps.Copy(environ, o.Environ)
+	maps.Copy(environ, o.Variables)
+	o.Environ = environ
 	if !On(o.Environ) {
 		return func(context.Context) {}, nil
+	}
+	if err := hand(o.Variables); err != nil {
+		return func(context.Context) {}, fmt.Errorf("traces: %w", err)
 	}
 	// The exporter reads the rest of the environment by itself.
 	client, err := otlptracehttp.New(ctx, where(o.Environ)...)

@@ -108,6 +108,7 @@ func paidOut(id ID, status Text) providers.Answer {
 		a.Deliverable = json.RawMessage(`{"status":"` + payoutPaid + `"}`)
 	case payoutCancelled:
 		a.Status, a.Code, a.Message = providers.StatusFailed, payoutCancelled, "the payout was cancelled"
+		a.Evidence["refund"] = "unconfirmed" // it had been taken off what the partner has earned
 	default:
 		a.Evidence["operator_hint"] = "the payout has a status that the exchanger's manual does not know"
 	}

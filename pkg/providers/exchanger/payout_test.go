@@ -40,7 +40,10 @@ func TestPayout_GoesItsWayToTheEnd(t *testing.T) {
 			t.Error(diff)
 		}
 		b.SetPayoutStatus(58, status)
-		if status == 7 {
+		switch status {
+		case 2:
+			want.Evidence["refund"] = "unconfirmed"
+		case 7:
 			want.Evidence["operator_hint"] = "the payout has a status that the exchanger's manual does not know"
 		}
 		if diff := cmp.Diff(want, b.lookup(usdt(), placed)); diff != "" {

@@ -137,7 +137,11 @@ func (p *Provider) askPlayer(ctx context.Context, q messages.CheckPlayerQuery) (
 	return messages.CheckPlayerAnswer{Valid: c.Status == PlayerValid, GameUserLogin: p.text(string(c.GameUserLogin))}, nil
 }
 
+// askTelegram asks for names only: an order takes a number as it is.
 func (p *Provider) askTelegram(ctx context.Context, q messages.TelegramUserQuery) (any, error) {
+	if ID(q.TelegramUser).Valid() {
+		return messages.TelegramUserAnswer{Found: true, Valid: true, TelegramUserID: &q.TelegramUser}, nil
+	}
 	u, err := p.client.TelegramUser(ctx, TelegramUserRequest{Username: q.TelegramUser})
 	if err != nil {
 		return nil, err

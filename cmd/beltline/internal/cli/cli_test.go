@@ -26,6 +26,12 @@ func TestRun_AMistakeLeadsToTheHelpOfItsCommand(t *testing.T) {
 	}
 }
 
+func TestRun_AnAddressAsAFlagBeatsAContextOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	r := must(t, map[string]string{"NATS_CONTEXT": "no-such-context"}, app.ExitFailure, "", "order", "get", "x", "--tenant=acme", "--nats-url=nats://127.0.0.1:1")
+	r.stderr.shows(t, "127.0.0.1:1: nothing listens there")
+}
+
 func TestHelp_OfEveryCommandSaysHowItEndsAndShowsHowItIsUsed(t *testing.T) {
 	t.Parallel()
 	paths := commandPaths(t)

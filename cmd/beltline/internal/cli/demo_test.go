@@ -52,6 +52,9 @@ func TestDemo_KeepStaysUpAndTakesOrdersUntilCtrlC(t *testing.T) {
 	t.Parallel()
 	r := begin(t, nil, "", "demo", "--keep")
 	url := r.stderr.shows(t, `^  export NATS_URL=(\S+) BELTLINE_TENANT=demo$`)
+	// Not the bare name, which is nowhere to be found after `make demo`.
+	r.stderr.shows(t, `\| (?:go run \./cmd/beltline|\S+\.test) order submit -$`)
+	r.stderr.shows(t, `^  (?:go run \./cmd/beltline|\S+\.test) order history `)
 	environ := map[string]string{"NATS_URL": url, "BELTLINE_TENANT": "demo"}
 	order := `{"v":1,"id":"mine-1","provider":"balancesteam","kind":"topup","params":{"login":"me","amount":"100.00"}}`
 	if got := must(t, environ, app.ExitOK, order, "order", "submit", "-").stdout.String(); !strings.HasPrefix(got, "mine-1\tsucceeded\t") {

@@ -63,6 +63,7 @@ func (c *connection) settings() app.NATS {
 func (c *connection) Check(f *app.Faults) {
 	n := c.settings()
 	n.Check(f)
+	c.URL, c.Creds, c.Context = n.URL, n.Creds, n.Context // what counts of them
 }
 
 // output is how results are written.

@@ -88,7 +88,8 @@ func (c *upCommand) environ(own map[string]string) map[string]string {
 	}
 	environ["BELTLINE_CONFIG"] = c.ConfigFile
 	environ["LOG_LEVEL"], environ["LOG_FORMAT"] = c.Logging.Level, c.Logging.Format
-	environ["NATS_URL"], environ["NATS_CREDS"], environ["NATS_CONTEXT"] = "", "", ""
+	// A server of its own, whatever a file says; where it is, is told when it runs.
+	environ["NATS_URL"], environ["NATS_CREDS"], environ["NATS_CONTEXT"] = "nats://127.0.0.1:4222", "", ""
 	// Several programs cannot share a port: each takes a free one on the host.
 	host, _, err := net.SplitHostPort(environ["HTTP_ADDR"])
 	if err != nil {

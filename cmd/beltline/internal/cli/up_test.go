@@ -117,6 +117,7 @@ func TestUp_TakesTheDoorOfOneProviderFromTheFile(t *testing.T) {
 	t.Cleanup(exchanger.Close)
 	config := filepath.Join(t.TempDir(), "beltline.yaml")
 	if err := os.WriteFile(config, []byte(`
+nats: {context: for-the-programs-elsewhere}
 webhook: {addr: "127.0.0.1:0", public_url: "https://hooks.example.com/a", secret: a-secret-of-many-letters}
 skinsback:
   url: "`+skins.URL()+`"

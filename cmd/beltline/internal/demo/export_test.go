@@ -9,6 +9,9 @@ import (
 	"github.com/beltline-io/beltline/pkg/money"
 )
 
+// Command opens how this program is started again.
+func Command(arg0 string) string { return command(arg0) }
+
 // Perform plays the script on a stage, and returns what the audit finds.
 func Perform(ctx context.Context, s *Stage, say func(string)) (differs []string, err error) {
 	p := newScript(s, plain.Look{}, say)

@@ -157,9 +157,10 @@ func keep(ctx context.Context, s *Stage, say func(string)) {
 	for _, a := range s.Addresses() {
 		say("  " + a)
 	}
+	beltline := command(os.Args[0])
 	say("\nIn another terminal:\n")
 	say("  export NATS_URL=" + s.NATS() + " BELTLINE_TENANT=" + Tenant)
-	say(`  echo '{"v":1,"id":"mine-1","provider":"balancesteam","kind":"topup","params":{"login":"me","amount":"100.00"}}' | beltline order submit -`)
-	say("  beltline order history " + idLost + "\n  beltline order watch\n  nats sub 'events.>'\n")
+	say(`  echo '{"v":1,"id":"mine-1","provider":"balancesteam","kind":"topup","params":{"login":"me","amount":"100.00"}}' | ` + beltline + " order submit -")
+	say("  " + beltline + " order history " + idLost + "\n  " + beltline + " order watch\n  nats sub 'events.>'\n")
 	<-ctx.Done()
 }
