@@ -54,7 +54,7 @@ func (t *task) awaitFence(ctx context.Context, why error) error {
 	if t.addr.Verb == messages.Place || t.o.Fence.Halted().Err() == nil {
 		return &errLater{t.fencePause(), why.Error()}
 	}
-	now := t.o.Now()
+	now := t.now()
 	return t.putOff(ctx, now.Add(order.Backoff(t.entry.Event, t.o.Times, now)))
 }
 
@@ -85,7 +85,7 @@ func (t *task) heldBack(ctx context.Context) (bool, error) {
 	byLookup := t.reg.Recovery == providers.RecoverByLookup && e.Kind.ReferenceField() != ""
 	c := order.Change{
 		// The owner is the part of the ledger that is gone: nobody can say which.
-		Input: order.OwnUnknown, Nonce: codeLedgerLost, NeedsOperator: !byLookup, RetryAt: t.o.Now(), NotBefore: t.notBefore(),
+		Input: order.OwnUnknown, Nonce: codeLedgerLost, NeedsOperator: !byLookup, RetryAt: t.now(), NotBefore: t.notBefore(),
 		Error: &messages.Error{
 			Class: providers.Ambiguous.String(), Code: codeLedgerLost,
 			Message: "the ledger has lost events, and one of them may have bought this order",
