@@ -56,6 +56,10 @@ func TestTimers_OfAWorkerWhoseClockIsBehindDoNotFireAtOnce(t *testing.T) {
 			s.next(step{err: busy})
 			b.submit(offer("o1"))
 		}},
+		"put off before it was sent": {messages.GamesDrop, func(b *bench, s *shop) {
+			s.prepare = []error{busy}
+			b.submit(offer("o1"))
+		}},
 		"under a lease that is over by the server's clock": {messages.GamesDrop, func(b *bench, _ *shop) {
 			e, seq := gone(b, offer("o1"), time.Now().Add(-time.Second))
 			b.send(messages.Check, e, seq)

@@ -198,7 +198,7 @@ func (t *task) notPlaced(ctx context.Context, cause error) error {
 	t.tellLane(ctx, e)
 	t.tellProbe(c.Input, e)
 	c.BlockedMax = t.o.Times.BlockedMax
-	c.RetryAt = t.o.Now().Add(t.wait(e))
+	c.RetryAt = t.now().Add(t.wait(e))
 	if c.Input == order.Refuse {
 		c.HTTP = t.records()
 	}
