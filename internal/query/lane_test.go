@@ -74,6 +74,8 @@ func TestLane_QuestionsPassAgainOnceItsTimeIsOverThoughNobodyOrders(t *testing.T
 	}
 	want("no money", "503", 3)
 	clock.Add(int64(time.Minute))
+	want("its time is over, and an order may be about to try it", "503", 3)
+	clock.Add(int64(time.Minute))
 	want("perhaps filled", "", 4)
 	want("and again", "", 5)
 	if left := wantLane(t, kv, lane.Closed); left.Reason != "balance over" {
@@ -97,7 +99,7 @@ func TestLane_OneQuestionAtATimeTriesAShopWhoseLaneIsClosed(t *testing.T) {
 	}
 	nc, _, clock := serve(t, s)
 	kv, now := laneOf(t, nc), time.Unix(0, clock.Load())
-	if _, _, err := lane.Shut(t.Context(), kv, messages.BalanceSteam, lane.State{Reason: "balance over", Until: now}, now); err != nil {
+	if _, _, err := lane.Shut(t.Context(), kv, messages.BalanceSteam, lane.State{Reason: "balance over", Until: now.Add(-time.Minute)}, now); err != nil {
 		t.Fatal(err)
 	}
 	first := make(chan string, 1)

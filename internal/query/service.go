@@ -157,6 +157,15 @@ func (s *Service) safely(life context.Context, q messages.Query, key string) (t 
 	return s.fly(life, q, key)
 }
 
+// unattended reports whether a lane's time is over, and no order has tried it
+// since: one that waits does so within a minute. What only had to rest has rested.
+func unattended(s lane.State, now time.Time) bool {
+	if !s.Busy {
+		now = now.Add(-time.Minute)
+	}
+	return s.Over(now)
+}
+
 // fly asks the provider, unless the lane is closed or the answer is still good.
 func (s *Service) fly(life context.Context, q messages.Query, key string) (any, error) {
 	ctx, cancel := context.WithTimeout(life, s.o.PermitWait+s.o.Timeout+slack)
@@ -171,8 +180,8 @@ func (s *Service) fly(life context.Context, q messages.Query, key string) (any, 
 	}
 	if state.State != lane.Open {
 		// Where nobody orders, nobody else finds out that the provider is well
-		// again: once the lane's time is over one question at a time is put to it.
-		if !state.Over(s.o.Now()) {
+		// again: one question at a time is put to it then.
+		if !unattended(state, s.o.Now()) {
 			return nil, s.closed(state)
 		}
 		select {
