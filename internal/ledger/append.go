@@ -126,13 +126,20 @@ func validate(e *messages.Event, expected uint64) error {
 // restores reports whether an event may be the first of an order that the ledger
 // has lost: it tells what became of a request, whoever found that out, and an
 // event holds its order as a whole. An intent may not, nor an answer to upstream.
+// That nothing was bought only the owner of the last attempt may say: what was
+// lost may have begun another, of which a lookup of the one before knows nothing.
 func restores(e *messages.Event) bool {
+	if e.Work == nil || e.Work.Nonce == "" || e.Attempt == 0 {
+		return false
+	}
 	switch e.Type {
 	case messages.Accepted, messages.Rejected, messages.Placing,
 		messages.CancelRefused, messages.ConfirmRefused, messages.Forgotten:
 		return false
+	case messages.Retrying, messages.Failed, messages.Canceled, messages.Expired:
+		return e.Work.Answered
 	default:
-		return e.Work != nil && e.Work.Nonce != "" && e.Attempt > 0
+		return true
 	}
 }
 

@@ -85,6 +85,9 @@ func TestAppend_RefusesWhatBreaksTheContractBeforeItIsSent(t *testing.T) {
 		"what was never sent follows nothing": {func(e *messages.Event) {
 			e.N, e.Type, e.State, e.Work = 3, messages.Unresolved, messages.Unresolved, &messages.Work{Nonce: "n1", Answered: true}
 		}, 0},
+		"a lookup that says not bought follows nothing": {func(e *messages.Event) {
+			e.N, e.Attempt, e.Type, e.State, e.Work = 3, 1, messages.Failed, messages.Failed, &messages.Work{Nonce: "n1"}
+		}, 0},
 		"an answer to upstream follows nothing": {func(e *messages.Event) {
 			e.N, e.Attempt, e.Type, e.State, e.Work = 3, 1, messages.CancelRefused, messages.Processing, &messages.Work{Nonce: "n1", Answered: true}
 		}, 0},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/beltline-io/beltline/internal/service"
 	"github.com/beltline-io/beltline/pkg/messages"
@@ -83,14 +84,10 @@ func withHTTP(evidence map[string]any, records []any) map[string]any {
 
 // news are the records that the event before did not carry.
 func news(told, before []any) (fresh []any) {
-next:
 	for _, record := range told {
-		for _, old := range before {
-			if reflect.DeepEqual(record, old) {
-				continue next
-			}
+		if !slices.ContainsFunc(before, func(old any) bool { return reflect.DeepEqual(record, old) }) {
+			fresh = append(fresh, record)
 		}
-		fresh = append(fresh, record)
 	}
 	return fresh
 }
